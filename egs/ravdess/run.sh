@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# RAVDESS over EmoBox's folds, and EmoDB zero-shot: both streams from Whisper base, an early and the last block.
+# ./run.sh --corpora FOLDER [--folds all] [--stage N --stop-stage N] ...: FOLDER holds ravdess/ and emodb/
+# Every option of ../../run.sh may follow; --help lists them. --labels native takes RAVDESS's own eight classes.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+folds=1
+labels=seven
+options=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --folds | --labels) declare "${1#--}=${2:?$1 needs a value}"; shift 2 ;;
+    *) options+=("$1"); shift ;;
+  esac
+done
+if [[ $folds == all ]]; then folds="1 2 3 4 5 6"; fi
+. ../../path.sh
+exec ../../run.sh \
+  --prepare "$FAS_PYTHON ../../local/ravdess.py --labels $labels" \
+  --sets "ravdess emodb" --folds "$folds" \
+  --train-sets "ravdess/fold{fold}/train" --dev-sets "ravdess/fold{fold}/dev" \
+  --test-sets "ravdess/fold{fold}/test" --zero-shot-sets "emodb" \
+  --ssl-conf ../../conf/ssl/whisper_base_block3.yaml \
+  --whisper-conf ../../conf/whisper/base.yaml \
+  --text-conf ../../conf/text/spm.yaml \
+  --fas-conf "conf/words.yaml conf/voice.yaml conf/fas.yaml conf/logreg.yaml conf/fas_speaker.yaml conf/logreg_speaker.yaml" \
+  --published conf/published.yaml \
+  ${options[@]+"${options[@]}"}

@@ -1,0 +1,1 @@
+"""FAS: fusion of acoustic and semantic streams for speech emotion recognition (arXiv 2601.04564)."""

@@ -1,0 +1,71 @@
+"""Feature arks: float16 matrices through kaldiio, read without ever running a pipe or a pickle."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+import kaldiio
+import numpy as np
+from kaldiio.matio import read_kaldi
+
+from fas import datadir
+
+
+class ArkError(Exception):
+    """An ark that can't be read: file, utterance, why, and what to do."""
+
+
+def append(ark: BinaryIO, utt: str, frames: np.ndarray) -> int:
+    """Append one (frames, width) matrix in its own dtype; returns the offset that an scp line names."""
+    offset = ark.tell() + len(utt.encode()) + 1
+    kaldiio.save_ark(ark, {utt: frames}, write_function="numpy")
+    return offset
+
+
+def read_scp(path: Path) -> dict[str, tuple[str, int]]:
+    """feats.scp -> utterance to (ark, byte offset). Raises DataError for lines that are not `utt ark:offset`."""
+    locations, problems = {}, []
+    for utt, value in datadir.read_table(path).items():
+        ark, _, offset = value.rpartition(":")
+        if not ark or not offset.isdigit() or "|" in value:
+            problems.append(f"{path}: utterance {utt!r} has {value!r}, not ark:offset; extract the features again")
+        else:
+            locations[utt] = (ark, int(offset))
+    if problems:
+        raise datadir.DataError(problems)
+    return locations
+
+
+class Reader:
+    """Random access to the matrices of a feats.scp; arks stay open between reads."""
+
+    def __init__(self, scp: Path):
+        self.scp = scp
+        self.locations = read_scp(scp)
+        self.open: dict[str, BinaryIO] = {}
+
+    def __getitem__(self, utt: str) -> np.ndarray:
+        """(frames, width) of one utterance. Raises ArkError."""
+        if utt not in self.locations:
+            raise ArkError(f"{self.scp}: no utterance {utt!r}; extract features of the set it belongs to")
+        ark, offset = self.locations[utt]
+        try:
+            if ark not in self.open:
+                self.open[ark] = open(ark, "rb")
+            file = self.open[ark]
+            file.seek(offset)
+            if file.read(3) not in (b"NPY", b"\0BF", b"\0BD", b"\0BC"):
+                raise ValueError("no matrix at this offset")
+            file.seek(offset)
+            frames = read_kaldi(file)
+            if not isinstance(frames, np.ndarray) or frames.ndim != 2:
+                raise ValueError("not a matrix")
+        except (OSError, ValueError, EOFError, AssertionError) as e:
+            raise ArkError(f"{ark}:{offset}: utterance {utt!r} can't be read ({e}); extract it again") from e
+        return frames
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self.open.values():
+            file.close()

@@ -1,0 +1,1 @@
+"""Command lines, one a step: python -m fas.bin.extract, train, score, report, data."""

@@ -1,0 +1,61 @@
+"""Data directories: validate, split, subset, fix order.
+
+python -m fas.bin.data validate [--audio] DIR
+python -m fas.bin.data split DIR N
+python -m fas.bin.data subset [--speakers LIST | --utts LIST] DIR OUT
+python -m fas.bin.data fix DIR
+"""
+
+import argparse
+from pathlib import Path
+
+from fas import cli, datadir
+
+
+def run() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    validate = commands.add_parser("validate", help="check a data dir; every problem is named by file and line")
+    validate.add_argument("dir", type=Path)
+    validate.add_argument("--audio", action="store_true", help="open every audio file too")
+    split = commands.add_parser("split", help="DIR/splitN/1 .. N")
+    split.add_argument("dir", type=Path)
+    split.add_argument("n", type=int)
+    subset = commands.add_parser("subset", help="the utterances, or those of the speakers, that a file lists")
+    choice = subset.add_mutually_exclusive_group(required=True)
+    choice.add_argument("--speakers", type=Path, help="file of speakers, one a line")
+    choice.add_argument("--utts", type=Path, help="file of utterances, one a line (more columns are ignored)")
+    subset.add_argument("dir", type=Path)
+    subset.add_argument("out", type=Path)
+    fix = commands.add_parser("fix", help="sort the tables in the C locale's order")
+    fix.add_argument("dir", type=Path)
+    args = parser.parse_args()
+
+    if args.command == "validate":
+        data = datadir.read(args.dir)
+        if args.audio:
+            from fas.extract import check_audio
+
+            check_audio(data)
+        hours = sum(data.utt2dur.values()) / 3600
+        print(f"{args.dir}: {len(data)} utterances, {len(set(data.utt2spk.values()))} speakers, {hours:.2f} h")
+    elif args.command == "split":
+        datadir.write_split(args.dir, args.n)
+    elif args.command == "subset":
+        data = datadir.read(args.dir)
+        listed = args.speakers or args.utts
+        names = {line.split()[0] for line in listed.read_text(encoding="utf-8").splitlines() if line.strip()}
+        known = set(data.utt2spk.values()) if args.speakers else set(data.wav)
+        if unknown := sorted(names - known):
+            raise datadir.DataError([f"{listed}: {name!r} is not in {args.dir}" for name in unknown])
+        data.subset(lambda u: (data.utt2spk[u] if args.speakers else u) in names).write(args.out)
+    else:
+        for name in (*datadir.REQUIRED, *datadir.OPTIONAL, "spk2utt"):
+            if (args.dir / name).exists():
+                datadir.write_table(
+                    args.dir / name, datadir.read_table(args.dir / name, empty_ok=name == "text", ordered=False)
+                )
+
+
+if __name__ == "__main__":
+    cli.main(run)

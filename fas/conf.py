@@ -1,0 +1,45 @@
+"""YAML confs into checked settings: unknown keys, missing keys and wrong types are errors that name the file."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+T = TypeVar("T")
+
+
+class ConfError(Exception):
+    """A conf file that can't be used: its name, the key, and what is allowed."""
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A YAML mapping, read with the safe loader."""
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as e:
+        raise ConfError(f"{path}: can't be read ({e.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise ConfError(f"{path}: not valid YAML ({e})") from None
+    if not isinstance(value, dict):
+        raise ConfError(f"{path}: is not a mapping of keys to values")
+    return value
+
+
+def build(kind: type[T], values: dict[str, Any], where: str | Path) -> T:
+    """Fill the dataclass `kind` from a mapping, checking names and plain types."""
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    if unknown := sorted(map(str, values.keys() - fields.keys())):
+        raise ConfError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(fields)}")
+    for name, f in fields.items():
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if name not in values and required:
+            raise ConfError(f"{where}: the key {name} is missing")
+        if name in values:
+            value, default = values[name], None if required else f.default
+            numeric = isinstance(default, int | float) and not isinstance(default, bool)
+            if numeric and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise ConfError(f"{where}: {name} must be a number, not {value!r}")
+            if isinstance(default, int) and not isinstance(default, bool) and not isinstance(value, int):
+                raise ConfError(f"{where}: {name} must be a whole number, not {value!r}")
+    return kind(**values)

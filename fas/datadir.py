@@ -1,0 +1,315 @@
+"""Kaldi data directories: text tables, one utterance a line, sorted in the C locale.
+
+| file | a line | needed |
+|---|---|---|
+| wav.scp | utterance, path of an audio file | yes |
+| utt2spk, spk2utt | utterance, speaker; and the reverse | yes |
+| utt2emo | utterance, emotion of the voice | yes |
+| utt2lang | utterance, ISO 639-1 language | no |
+| utt2dur | utterance, seconds | yes |
+| utt2sem | utterance, emotion of the words | conflict sets |
+| text | utterance, reference words | no |
+| corpus | the corpus's name, alone | yes |
+| emotions | the corpus's emotions in this mapping, one a line | yes |
+
+A folder inside a data directory that is one itself is a subset of it and shares its features
+(data/ravdess/fold1/train belongs to data/ravdess).
+"""
+
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fas import stamp
+
+EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+REQUIRED = ("wav.scp", "utt2spk", "utt2emo", "utt2dur")
+OPTIONAL = ("utt2lang", "utt2sem", "text")
+MOST_PROBLEMS = 20
+
+
+class DataError(Exception):
+    """What is wrong with a data directory: every problem found, a line each."""
+
+    def __init__(self, problems: list[str]):
+        shown = problems[:MOST_PROBLEMS]
+        more = len(problems) - len(shown)
+        super().__init__("\n".join(shown + ([f"... and {more} problems more"] if more else [])))
+        self.problems = problems
+
+
+def sort_key(utt: str) -> bytes:
+    """The order of LC_ALL=C sort."""
+    return utt.encode()
+
+
+def read_table(path: Path, empty_ok: bool = False, ordered: bool = True) -> dict[str, str]:
+    """Read a Kaldi text table: key, white space, value.
+
+    empty_ok: a key may stand alone (transcripts); ordered: the C locale's order is demanded, as Kaldi's tools do.
+    Raises DataError with file and line for each: not UTF-8, blank line, no value, duplicate key, wrong order.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as e:
+        raise DataError([f"{path}: can't be read ({e.strerror}); make it with the recipe's stage 0"]) from None
+    problems: list[str] = []
+    table: dict[str, str] = {}
+    last = b""
+    if lines and not lines[-1]:
+        lines.pop()
+    else:
+        problems.append(f"{path}:{len(lines)}: no newline at the end; the file may be cut short")
+    for number, raw in enumerate(lines, 1):
+        where = f"{path}:{number}"
+        try:
+            line = raw.decode()
+        except UnicodeDecodeError as e:
+            problems.append(f"{where}: not UTF-8 (byte {raw[e.start]:#04x}); convert the file with iconv")
+            continue
+        key, _, value = line.partition(" ")
+        value = value.strip()
+        if not key.strip() or (set(key) & set("\t\r\0")):
+            problems.append(f"{where}: no key before the first space (blank line, tab or carriage return?)")
+        elif not value and not empty_ok:
+            problems.append(f"{where}: nothing behind the key {key!r}")
+        elif key in table:
+            problems.append(f"{where}: duplicate key {key!r}; keep one line")
+        elif ordered and sort_key(key) < last:
+            problems.append(f"{where}: {key!r} is out of order; sort with LC_ALL=C sort, or utils/fix_data_dir.sh")
+        if key not in table:
+            table[key] = value
+            last = sort_key(key)
+    if problems:
+        raise DataError(problems)
+    return table
+
+
+def write_table(path: Path, table: dict[str, str]) -> None:
+    """Write a Kaldi text table, sorted, moved into place whole."""
+    with stamp.write_aside(path) as f:
+        for key in sorted(table, key=sort_key):
+            f.write(f"{key} {table[key]}\n" if table[key] else f"{key}\n")
+
+
+@dataclass
+class DataDir:
+    """A data directory in memory; tables map utterance to value."""
+
+    corpus: str
+    wav: dict[str, str]
+    utt2spk: dict[str, str]
+    utt2emo: dict[str, str]
+    utt2dur: dict[str, float]
+    emotions: list[str] = field(default_factory=lambda: list(EMOTIONS))
+    utt2lang: dict[str, str] = field(default_factory=dict)
+    utt2sem: dict[str, str] = field(default_factory=dict)
+    text: dict[str, str] = field(default_factory=dict)
+    path: Path = Path()
+
+    def __len__(self) -> int:
+        return len(self.wav)
+
+    @property
+    def utts(self) -> list[str]:
+        """Utterances in the C locale's order."""
+        return sorted(self.wav, key=sort_key)
+
+    def tables(self) -> dict[str, dict[str, str]]:
+        """File name -> table, those that hold something."""
+        every = {
+            "wav.scp": self.wav,
+            "utt2spk": self.utt2spk,
+            "utt2emo": self.utt2emo,
+            "utt2dur": {u: f"{d:.6g}" for u, d in self.utt2dur.items()},
+            "utt2lang": self.utt2lang,
+            "utt2sem": self.utt2sem,
+            "text": self.text,
+        }
+        return {name: table for name, table in every.items() if table}
+
+    def problems(self) -> list[str]:
+        """What contradicts itself: utterances missing from a table, labels outside of the corpus's emotions."""
+        found = []
+        for name, table in self.tables().items():
+            file = self.path / name
+            missing = self.wav.keys() - table.keys()
+            extra = table.keys() - self.wav.keys()
+            found += [f"{file}: utterance {u!r} of wav.scp is missing" for u in sorted(missing)]
+            found += [f"{file}: utterance {u!r} is not in wav.scp" for u in sorted(extra)]
+        for name, table in {"utt2emo": self.utt2emo, "utt2sem": self.utt2sem}.items():
+            known = set(self.emotions) | (set(EMOTIONS) if name == "utt2sem" else set())
+            for line, utt in enumerate(sorted(table, key=sort_key), 1):
+                if table[utt] not in known:
+                    found.append(
+                        f"{self.path / name}:{line}: utterance {utt!r} has the unknown label {table[utt]!r}; "
+                        f"known are {' '.join(self.emotions)} (map or drop it, or add it to {self.path / 'emotions'})"
+                    )
+        for utt, path in self.wav.items():
+            if path.endswith("|") or path.startswith("|"):
+                found.append(f"{self.path / 'wav.scp'}: utterance {utt!r} is a pipe, which is never run; name a file")
+        for utt, seconds in self.utt2dur.items():
+            if not 0 < seconds < float("inf"):
+                found.append(f"{self.path / 'utt2dur'}: utterance {utt!r} lasts {seconds} s")
+        if not self.wav:
+            found.append(f"{self.path}: no utterance")
+        return found
+
+    def fingerprint(self) -> str:
+        """Digest of utterances and their audio files' names, sizes and times: changes when any audio does."""
+        return stamp.digest(*(f"{u} {stamp.stat_line(self.wav[u])}" for u in self.utts))
+
+    def labels_digest(self) -> str:
+        """Digest of utterances, speakers and labels."""
+        return stamp.digest(*(f"{u} {self.utt2spk[u]} {self.utt2emo[u]} {self.utt2sem.get(u)}" for u in self.utts))
+
+    def subset(self, keep: Callable[[str], bool]) -> "DataDir":
+        """The utterances for which keep(utterance) holds."""
+        utts = [u for u in self.utts if keep(u)]
+        tables = {
+            name: {u: table[u] for u in utts if u in table}
+            for name in ("wav", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "text")
+            for table in [getattr(self, name)]
+        }
+        return DataDir(corpus=self.corpus, emotions=self.emotions, path=self.path, **tables)
+
+    def write(self, path: Path) -> None:
+        """Write all files, then the mark that says they are whole; raises DataError before anything is touched."""
+        self.path = path
+        if problems := self.problems():
+            raise DataError(problems)
+        path.mkdir(parents=True, exist_ok=True)
+        inputs = {"content": self.digest()}
+        if stamp.is_whole(path, inputs):
+            return
+        stamp.unmark(path)
+        spk2utt: dict[str, list[str]] = {}
+        for utt in self.utts:
+            spk2utt.setdefault(self.utt2spk[utt], []).append(utt)
+        tables = self.tables() | {"spk2utt": {s: " ".join(u) for s, u in spk2utt.items()}}
+        for name in OPTIONAL:
+            if name not in tables:
+                (path / name).unlink(missing_ok=True)
+        for name, table in tables.items():
+            write_table(path / name, table)
+        for name, lines in {"corpus": [self.corpus], "emotions": self.emotions}.items():
+            with stamp.write_aside(path / name) as f:
+                f.writelines(f"{line}\n" for line in lines)
+        stamp.mark_whole(path, inputs, [*tables, "corpus", "emotions"])
+
+    def digest(self) -> str:
+        """Digest of everything the tables say."""
+        lines = [self.corpus, *self.emotions]
+        for name, table in self.tables().items():
+            lines += [name, *(f"{u} {table[u]}" for u in sorted(table, key=sort_key))]
+        return stamp.digest(*lines)
+
+
+def read(path: Path) -> DataDir:
+    """Read and check a data directory. Raises DataError with every problem, by file and line."""
+    if not path.is_dir():
+        raise DataError([f"{path}: no such data directory; run the recipe's stage 0 first"])
+    problems: list[str] = []
+    tables: dict[str, dict[str, str]] = {}
+    for name in REQUIRED + OPTIONAL:
+        try:
+            if name in REQUIRED or (path / name).exists():
+                tables[name] = read_table(path / name, empty_ok=name == "text")
+        except DataError as e:
+            problems += e.problems
+    durations = {}
+    for utt, value in tables.get("utt2dur", {}).items():
+        try:
+            durations[utt] = float(value)
+        except ValueError:
+            problems.append(f"{path / 'utt2dur'}: utterance {utt!r} has no number of seconds but {value!r}")
+    single = {}
+    for name in ("corpus", "emotions"):
+        try:
+            single[name] = (path / name).read_text().split()
+        except OSError:
+            problems.append(f"{path / name}: is missing; it holds " + (
+                "the corpus's name" if name == "corpus" else f"the emotions in use, one a line ({' '.join(EMOTIONS)})"
+            ))
+    if problems:
+        raise DataError(problems)
+    data = DataDir(
+        corpus=" ".join(single["corpus"]),
+        emotions=single["emotions"],
+        wav=tables["wav.scp"],
+        utt2spk=tables["utt2spk"],
+        utt2emo=tables["utt2emo"],
+        utt2dur=durations,
+        utt2lang=tables.get("utt2lang", {}),
+        utt2sem=tables.get("utt2sem", {}),
+        text=tables.get("text", {}),
+        path=path,
+    )
+    if problems := data.problems():
+        raise DataError(problems)
+    return data
+
+
+def combine(sets: Iterable[DataDir]) -> DataDir:
+    """One data directory of several disjoint ones; raises DataError for an utterance that stands in two."""
+    total: DataDir | None = None
+    for data in sets:
+        if total is None:
+            total = data.subset(lambda _: True)
+            continue
+        if twice := sorted(total.wav.keys() & data.wav.keys()):
+            raise DataError([f"{data.path}: utterance {u!r} stands in {total.path} too" for u in twice])
+        for name in ("wav", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "text"):
+            getattr(total, name).update(getattr(data, name))
+        total.emotions += [e for e in data.emotions if e not in total.emotions]
+        total.corpus += f" {data.corpus}"
+    if total is None:
+        raise DataError(["no data directory given"])
+    return total
+
+
+def split(data: DataDir, parts: int) -> list[DataDir]:
+    """Cut into `parts` of nearly equal duration, in order, so that speakers stay together where they can.
+
+    Raises DataError when there are fewer utterances than parts.
+    """
+    if parts > len(data):
+        raise DataError([f"{data.path}: {len(data)} utterances can't be split in {parts}; use a smaller --nj"])
+    utts = data.utts
+    total = sum(data.utt2dur.values())
+    chosen: dict[str, int] = {}
+    part, elapsed = 0, 0.0
+    for i, utt in enumerate(utts):
+        left = len(utts) - i
+        if chosen and part + 1 < parts:
+            full = elapsed >= total * (part + 1) / parts and part in chosen.values()
+            if full or left == parts - part - 1:
+                part += 1
+        chosen[utt] = part
+        elapsed += data.utt2dur[utt]
+    return [data.subset(lambda u, p=p: chosen[u] == p) for p in range(parts)]
+
+
+def write_split(path: Path, parts: int) -> None:
+    """data/x -> data/x/splitN/1 .. N, as Kaldi's tools lay it out; whole when they are there for the same data."""
+    data = read(path)
+    out = path / f"split{parts}"
+    with stamp.locked(path / ".split.lock"):
+        inputs = {"content": data.digest()}
+        if stamp.is_whole(out, inputs):
+            return
+        shutil.rmtree(out, ignore_errors=True)
+        pieces = split(data, parts)
+        for number, piece in enumerate(pieces, 1):
+            piece.write(out / str(number))
+        stamp.mark_whole(out, inputs, [f"{n}/wav.scp" for n in range(1, parts + 1)])
+
+
+def home(path: Path) -> Path:
+    """The outermost data directory that `path` lies in: the one whose features it shares."""
+    found = path
+    for parent in path.parents:
+        if (parent / "wav.scp").exists():
+            found = parent
+    return found

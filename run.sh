@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# The FAS pipeline. Recipes (egs/*/run.sh) name their sets and confs and call this from their own folder.
+#
+#   stage 0  data         local/* writes data/<set>
+#   stage 1  ssl          acoustic frames                  dump/ssl/<conf>/<set>
+#   stage 2  whisper      transcripts and encoder frames   dump/whisper/<conf>/<set>
+#   stage 3  text         token vectors of the transcripts dump/text/<conf>/<set>
+#   stage 4  train        every system, fold and seed      exp/<tag>/[foldF/]seedS
+#   stage 5  score        in-domain tests                  exp/<tag>/[foldF/]seedS/score/<set>
+#   stage 6  zero-shot    sets never trained on, then the table: exp/RESULTS.md
+#
+# In set names {fold} stands for each of --folds. Lists are separated by spaces.
+set -euo pipefail
+started=$SECONDS
+. "$(dirname "${BASH_SOURCE[0]}")/path.sh"
+. "$FAS_ROOT/cmd.sh"
+# Options
+stage=0  # first stage
+stop_stage=6  # last stage
+nj=2  # parallel jobs
+ssl_conf=$FAS_ROOT/conf/ssl/hubert_base.yaml  # acoustic encoder
+whisper_conf=$FAS_ROOT/conf/whisper/tiny.en.yaml  # transcripts and semantic encoder
+text_conf=$FAS_ROOT/conf/text/minilm.yaml  # text encoder
+fas_conf=$FAS_ROOT/conf/fas/fas.yaml  # systems to train, a list
+seeds="1 2 3"  # seeds, a list
+folds=  # folds, a list; none: the sets have no folds
+corpora=corpora  # folder that holds the corpora
+datadir=data  # data directories
+dumpdir=dump  # features
+expdir=exp  # models and results
+prepare=  # data preparation, run as: PREPARE CORPORA DATADIR NJ
+sets=  # data directories to extract features of, a list
+train_sets=  # training sets, a list
+dev_sets=  # dev sets, a list
+test_sets=  # in-domain test sets, a list
+zero_shot_sets=  # zero-shot test sets, a list
+published=  # YAML of published figures to set beside ours
+# End of options
+. "$FAS_ROOT/utils/parse_options.sh"
+if [[ $# -ne 0 ]]; then echo "$0: unexpected argument $1; see --help" >&2; exit 2; fi
+for name in stage stop_stage; do
+  if [[ ! ${!name} =~ ^[0-6]$ ]]; then echo "$0: --${name//_/-} is a number from 0 to 6, not ${!name}" >&2; exit 2; fi
+done
+if ((stage > stop_stage)); then echo "$0: --stage $stage is behind --stop-stage $stop_stage" >&2; exit 2; fi
+if [[ ! $nj =~ ^[1-9][0-9]*$ ]]; then echo "$0: --nj is a number from 1, not $nj" >&2; exit 2; fi
+for name in $seeds; do
+  if [[ ! $name =~ ^[0-9]+$ ]]; then echo "$0: --seeds are whole numbers, not $name" >&2; exit 2; fi
+done
+read -ra set_list <<<"$sets"
+read -ra conf_list <<<"$fas_conf"
+read -ra fold_list <<<"${folds:-all}"
+for file in "$ssl_conf" "$whisper_conf" "$text_conf" "${conf_list[@]}"; do
+  if [[ ! -f $file ]]; then echo "$0: no such conf: $file" >&2; exit 2; fi
+done
+
+log() { printf '%(%F %T)T  %s\n' -1 "$*" >&2; }
+begin() { stage_started=$SECONDS; log "stage $1: $2"; }
+end() { log "stage $1 done in $((SECONDS - stage_started)) s"; }
+within() { ((stage <= $1 && $1 <= stop_stage)); }
+conf_name() { basename "$1" .yaml; }
+expand() {  # names, fold -> data directories
+  local name names=()
+  for name in $1; do names+=("$datadir/${name//\{fold\}/$2}"); done
+  echo "${names[*]}"
+}
+
+ssl=$dumpdir/ssl/$(conf_name "$ssl_conf")
+whisper=$dumpdir/whisper/$(conf_name "$whisper_conf")
+text=$dumpdir/text/$(conf_name "$text_conf")-$(conf_name "$whisper_conf")
+feats="ssl=$ssl whisper=$whisper text=$text"
+
+if within 0; then
+  begin 0 "data"
+  if [[ -n $prepare ]]; then
+    read -ra prepare_command <<<"$prepare"
+    "${prepare_command[@]}" "$corpora" "$datadir" "$nj"
+  fi
+  for name in "${set_list[@]}"; do "$FAS_ROOT/utils/validate_data_dir.sh" --audio "$datadir/$name" >&2; done
+  end 0
+fi
+
+if within 1; then
+  begin 1 "ssl ($(conf_name "$ssl_conf"))"
+  for name in "${set_list[@]}"; do
+    "$FAS_ROOT/steps/extract_ssl.sh" --nj "$nj" --cmd "$gpu_cmd" --conf "$ssl_conf" "$datadir/$name" "$ssl/$name"
+  done
+  end 1
+fi
+
+if within 2; then
+  begin 2 "whisper ($(conf_name "$whisper_conf"))"
+  for name in "${set_list[@]}"; do
+    "$FAS_ROOT/steps/transcribe.sh" --nj "$nj" --cmd "$gpu_cmd" --conf "$whisper_conf" "$datadir/$name" "$whisper/$name"
+  done
+  end 2
+fi
+
+if within 3; then
+  begin 3 "text ($(conf_name "$text_conf"))"
+  model=
+  if grep -q '^kind: *spm' "$text_conf"; then
+    read -ra train_list <<<"$train_sets"
+    transcripts=()
+    for name in "${train_list[@]%%/*}"; do transcripts+=("$whisper/$name/text"); done
+    model=$text/model
+    "$FAS_ROOT/steps/learn_text.sh" --conf "$text_conf" "$model" "${transcripts[@]}"
+  fi
+  for name in "${set_list[@]}"; do
+    if [[ ! -f $whisper/$name/text ]]; then
+      echo "$0: $whisper/$name/text is missing; run stage 2 first" >&2; exit 1
+    fi
+    "$FAS_ROOT/steps/embed_text.sh" --nj "$nj" --cmd "$cpu_cmd" --conf "$text_conf" --text "$whisper/$name/text" \
+      --model "$model" "$datadir/$name" "$text/$name"
+  done
+  end 3
+fi
+
+# The systems: exp/<conf>-<encoders>, in the order of the list
+system_dir() {  # conf, fold
+  local tag
+  tag=$(conf_name "$1")-$(conf_name "$ssl_conf")-$(conf_name "$whisper_conf")-$(conf_name "$text_conf")
+  if [[ -n $folds ]]; then echo "$expdir/$tag/fold$2"; else echo "$expdir/$tag"; fi
+}
+
+if within 4; then
+  begin 4 "train (${#conf_list[@]} systems, ${#fold_list[@]} folds, seeds $seeds)"
+  for conf in "${conf_list[@]}"; do
+    for fold in "${fold_list[@]}"; do
+      out=$(system_dir "$conf" "$fold")
+      log "training $out"
+      "$FAS_ROOT/steps/train_fas.sh" --nj "$nj" --cmd "$cpu_cmd" --conf "$conf" --feats "$feats" --seeds "$seeds" \
+        "$(expand "$train_sets" "$fold")" "$(expand "$dev_sets" "$fold")" "$out"
+    done
+  done
+  end 4
+fi
+
+score_all() {  # zero_shot, sets
+  local conf fold dirs
+  for conf in "${conf_list[@]}"; do
+    for fold in "${fold_list[@]}"; do
+      read -ra dirs <<<"$(expand "$2" "$fold")"
+      "$FAS_ROOT/steps/score.sh" --cmd "$cpu_cmd" --feats "$feats" --seeds "$seeds" --zero-shot "$1" \
+        "$(system_dir "$conf" "$fold")" "${dirs[@]}"
+    done
+  done
+}
+
+if within 5; then
+  begin 5 "score"
+  if [[ -n $test_sets ]]; then score_all false "$test_sets"; else log "no in-domain test set"; fi
+  end 5
+fi
+
+if within 6; then
+  begin 6 "zero-shot and results"
+  if [[ -n $zero_shot_sets ]]; then score_all true "$zero_shot_sets"; else log "no zero-shot set"; fi
+  systems=()
+  for conf in "${conf_list[@]}"; do
+    for fold in "${fold_list[@]}"; do systems+=("$(system_dir "$conf" "$fold")"); done
+  done
+  report=(--out "$expdir" --datadir "$datadir" --seeds "$seeds")
+  if [[ -n $published ]]; then report+=(--published "$published"); fi
+  "$FAS_PYTHON" -m fas.bin.report "${report[@]}" "${systems[@]}"
+  end 6
+fi
+log "all done in $((SECONDS - started)) s"

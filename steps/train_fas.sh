@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Train one system with several seeds, each a job.
+# steps/train_fas.sh --conf conf/fas/fas.yaml --feats "ssl=dump/ssl/x text=dump/text/y" --seeds "1 2 3" \
+#   "data/a/train data/b/train" data/a/dev exp/fas
+# writes exp/fas/seedN/{conf.yaml, labels, best.pt, last.pt, log.jsonl, curves.png, tb/}; goes on where it was stopped.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
+. "$FAS_ROOT/cmd.sh"
+# Options
+nj=2  # seeds at once
+cmd=$cpu_cmd  # launcher
+conf=$FAS_ROOT/conf/fas/fas.yaml  # system
+feats=  # KIND=FOLDER of each kind of features (ssl, whisper, text)
+seeds=42  # seeds
+# End of options
+. "$FAS_ROOT/utils/parse_options.sh"
+if [[ $# -ne 3 ]]; then echo "usage: $0 [options] TRAIN-DIRS DEV-DIRS OUT; see --help" >&2; exit 2; fi
+read -ra train <<<"$1"
+read -ra dev <<<"$2"
+read -ra launcher <<<"$cmd"
+read -ra seed_list <<<"$seeds"
+read -ra feats_list <<<"$feats"
+args=(--conf "$conf" --train "${train[@]}" --dev "${dev[@]}" --seeds "$seeds" --out "$3" "${feats_list[@]/#/--feats=}")
+
+status=0
+"$FAS_PYTHON" -m fas.bin.train "${args[@]}" --check || status=$?
+case $status in
+  0) exit 0 ;;
+  3) ;;
+  *) exit "$status" ;;
+esac
+"${launcher[@]}" --max-jobs-run "$nj" JOB="1:${#seed_list[@]}" "$3/log/train.JOB.log" \
+  "$FAS_PYTHON" -m fas.bin.train "${args[@]}" --job JOB

@@ -1,0 +1,60 @@
+# shellcheck shell=bash
+# Option parsing for the scripts here. A script lists its options between the lines "# Options" and "# End of options"
+# as name=default  # help, then sources this file with its arguments. Afterwards "$@" holds what is no option.
+#
+#   --name value or --name=value   sets the option (dashes stand for underscores)
+#   --help                         prints the script's head and each option with its default
+# An unknown option, a missing value, and a value other than true or false for a switch are errors.
+
+_options_of() {  # script -> lines of name<TAB>help
+  local line inside=false
+  while IFS= read -r line; do
+    case "$line" in
+      "# Options") inside=true ;;
+      "# End of options") break ;;
+      [a-z]*=*) if $inside; then printf '%s\t%s\n' "${line%%=*}" "${line#*  # }"; fi ;;
+    esac
+  done <"$1"
+}
+
+_usage_of() {  # script: its head comment, then its options
+  local line name help
+  while IFS= read -r line; do
+    case "$line" in
+      '#!'*) ;;
+      '#'*) line=${line#\#}; printf '%s\n' "${line# }" ;;
+      *) break ;;
+    esac
+  done <"$1"
+  printf '\nOptions (default):\n'
+  while IFS=$'\t' read -r name help; do
+    printf '  --%-18s %s (%s)\n' "${name//_/-}" "$help" "${!name}"
+  done < <(_options_of "$1")
+}
+
+_options=$(_options_of "${BASH_SOURCE[1]}")
+while [[ $# -gt 0 ]]; do
+  case "$1" in
+    -h | --help) _usage_of "${BASH_SOURCE[1]}"; exit 0 ;;
+    --) shift; break ;;
+    --*)
+      _name=${1#--}; _name=${_name%%=*}; _name=${_name//-/_}
+      if ! grep -q "^$_name"$'\t' <<<"$_options"; then
+        printf '%s: unknown option %s; see --help\n' "$0" "$1" >&2; exit 2
+      fi
+      if [[ $1 == *=* ]]; then
+        _value=${1#*=}
+      elif [[ $# -lt 2 || $2 == --* ]]; then
+        printf '%s: option %s needs a value\n' "$0" "$1" >&2; exit 2
+      else
+        _value=$2; shift
+      fi
+      if [[ ${!_name} == true || ${!_name} == false ]] && [[ $_value != true && $_value != false ]]; then
+        printf '%s: option --%s is true or false, not %s\n' "$0" "${_name//_/-}" "$_value" >&2; exit 2
+      fi
+      printf -v "$_name" '%s' "$_value"
+      shift ;;
+    *) break ;;
+  esac
+done
+unset _options _name _value

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Split a data directory into N parts of nearly equal duration: data/x/splitN/1 .. N.
+# utils/split_data.sh data/x N
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
+exec "$FAS_PYTHON" -m fas.bin.data split "$@"

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Check a data directory: tables, their order, labels, and with --audio every audio file. Each problem is named.
+# utils/validate_data_dir.sh [--audio] data/x
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
+exec "$FAS_PYTHON" -m fas.bin.data validate "$@"
