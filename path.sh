@@ -9,8 +9,8 @@ export FAS_ROOT
 export PYTHONPATH="$FAS_ROOT${PYTHONPATH:+:$PYTHONPATH}"
 export LC_ALL=C.UTF-8 PYTHONUTF8=1 TOKENIZERS_PARALLELISM=false
 
-_fas_satisfied() {  # python: does it have every pinned package?
-  "$1" - "$FAS_ROOT/requirements.txt" <<'PYTHON' 2>/dev/null
+_fas_satisfied() {  # python, requirements file: does it have every pinned package?
+  "$1" - "$2" <<'PYTHON' 2>/dev/null
 import importlib.metadata as metadata, sys
 for line in open(sys.argv[1]):
     if "==" in line:
@@ -57,7 +57,7 @@ if [[ -n ${FAS_PYTHON:-} ]]; then
     echo "path.sh: FAS_PYTHON=$FAS_PYTHON is no program" >&2
     exit 1
   fi
-elif [[ -n ${VIRTUAL_ENV:-}${CONDA_PREFIX:-} ]] && command -v python >/dev/null && _fas_satisfied python; then
+elif [[ -n ${VIRTUAL_ENV:-}${CONDA_PREFIX:-} ]] && command -v python >/dev/null && _fas_satisfied python "$FAS_ROOT/requirements.txt"; then
   FAS_PYTHON=$(command -v python)
 else
   if ! cmp -s "$FAS_ROOT/requirements.txt" "$FAS_ROOT/.venv/.requirements"; then

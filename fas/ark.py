@@ -50,7 +50,7 @@ class Reader:
         ark, offset = self.locations[utt]
         try:
             if ark not in self.open:
-                self.open[ark] = open(ark, "rb")
+                self.open[ark] = Path(ark).open("rb")  # noqa: SIM115 (closed by __exit__)
             file = self.open[ark]
             file.seek(offset)
             if file.read(3) not in (b"NPY", b"\0BF", b"\0BD", b"\0BC"):

@@ -37,7 +37,8 @@ def run_job(frontend: Frontend, data: datadir.DataDir, out: Path, job: int, inpu
         batches = frontend.batches(data)
         with parts:
             done = parts.committed
-            bar = tqdm(total=sum(map(len, batches)), initial=sum(map(len, batches[:done])), unit="utt", mininterval=2)
+            total, before = sum(map(len, batches)), sum(map(len, batches[:done]))
+            bar = tqdm(total=total, initial=before, unit="utt", mininterval=2, ascii=True)
             for batch in batches[done:]:
                 for utt, encoded in zip(batch, frontend.encode(batch), strict=True):
                     _write(parts, frontend, out, job, utt, encoded)

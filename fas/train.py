@@ -88,11 +88,8 @@ def build_model(settings: TrainConf, dims: dict[str, int], classes: int) -> FAS:
     for name, values in settings.streams.items():
         stream = StreamConf(**values)
         streams[name] = Stream(dims[name], stream.patch, stream.tokens)
-    return FAS(
-        FASConfig(
-            streams, classes, settings.width, settings.queries, settings.heads, settings.dropout, settings.stream_dropout
-        )
-    )
+    sizes = {k: getattr(settings, k) for k in ("width", "queries", "heads", "dropout", "stream_dropout")}
+    return FAS(FASConfig(streams, classes, **sizes))
 
 
 def save(path: Path, value: object) -> None:
@@ -120,7 +117,9 @@ def posteriors(model: FAS, data: Dataset, device: str, batch: int = 256) -> np.n
     return torch.cat(made).numpy()
 
 
-def train(settings: TrainConf, train_set: Dataset, dev_set: Dataset, out: Path, seed: int, inputs: dict[str, str]) -> None:
+def train(
+    settings: TrainConf, train_set: Dataset, dev_set: Dataset, out: Path, seed: int, inputs: dict[str, str]
+) -> None:
     """Write out/{best.pt, last.pt, log.jsonl, curves.png, tb/}; goes on from last.pt when it is of the same inputs.
 
     The best epoch is that of the highest dev UAR, the lower loss deciding between equals.

@@ -22,8 +22,9 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, dataclass, fields
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import yaml
@@ -38,11 +39,11 @@ PROSODY = HERE / "case_mini" / "prosody.yaml"
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 CUES = ("rate", "pitch", "range", "gap", "loudness", "tilt", "breath")
 # utterances of each speaker and voice emotion: words that agree, neutral words
-MIX = {"train": (5, 5), "dev": (3, 3), "test_congruent": (4, 0)}
+MIX = {"train": (3, 3), "dev": (3, 3), "test_congruent": (4, 0)}
 LEVEL = -26.0  # dB of full scale, RMS of a voice at loudness 0
 PEAK = 0.95  # of full scale; louder utterances are turned down whole, never clipped
 
-README = """case_mini: {n} utterances of synthetic speech by eSpeak NG {espeak}, made by local/case_mini.py --seed {seed}.
+README = """case_mini: {n} utterances of synthetic speech (eSpeak NG {espeak}), made by local/case_mini.py, seed {seed}.
 
 The voice carries one emotion (emo), the words another or the same (sem). test_conflict holds only utterances where the
 two differ, test_congruent only those where they agree; both have lines and voices that train and dev don't have.
@@ -203,6 +204,12 @@ def write_utterance(wav_dir: Path, seed: int, job: tuple[Utterance, Speaker, dic
         f.writeframes(samples.astype("<i2").tobytes())
 
 
+def end_with_parent() -> None:
+    """In a worker: end when the parent is gone, where a killed parent's workers would wait for work for ever."""
+    parent = parent_process()
+    Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
 def write_corpus(out: Path, utterances: list[Utterance], prosody: tuple, stamp: dict, nj: int) -> None:
     """Fill the new folder `out` with `nj` processes."""
     speakers, emotions = prosody
@@ -210,7 +217,7 @@ def write_corpus(out: Path, utterances: list[Utterance], prosody: tuple, stamp: 
     jobs = [(utterance, by_name[utterance.speaker], emotions[utterance.emo]) for utterance in utterances]
     (out / "wav").mkdir(parents=True)
     # spawn: a child begins clean, whatever the parent has loaded
-    with ProcessPoolExecutor(nj, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(nj, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         done = pool.map(partial(write_utterance, out / "wav", stamp["seed"]), jobs, chunksize=8)
         for _ in tqdm(done, total=len(jobs), desc="case_mini", unit="utt", mininterval=1):
             pass

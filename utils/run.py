@@ -103,7 +103,8 @@ def main() -> int:
                     failed.append(job)
                     log = Path(of(job, rest[0]))
                     lines = re.split(r"[\r\n]+", log.read_text(errors="replace").strip())[-TAIL:]
-                    print(f"job {job} failed with status {status}; the end of {log}:", *lines, sep="\n  ", file=sys.stderr)
+                    said = f"job {job} failed with status {status}; the end of {log}:"
+                    print(said, *lines, sep="\n  ", file=sys.stderr)
         if running and time.time() - max(shown, started) > (2 if sys.stderr.isatty() else 30):
             shown = time.time()
             states = "; ".join(f"{job}: {progress(Path(of(job, rest[0])))}" for job in sorted(running))

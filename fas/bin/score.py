@@ -25,7 +25,7 @@ def refuse_trained(directory: Path, data: datadir.DataDir, model: Path, describe
     trained = set(described["train_corpora"])
     if seen := trained & set(data.corpus.split()):
         raise datadir.DataError(
-            [f"{directory}: {' '.join(seen)} was trained on ({model}/conf.yaml); this is not zero-shot, score it in stage 5"]
+            [f"{directory}: {' '.join(seen)} was trained on ({model}/conf.yaml), so this is not zero-shot; use stage 5"]
         )
     for path in [*described["train_sets"], *described["dev_sets"]]:
         if Path(path).is_dir() and (twice := datadir.read(Path(path)).wav.keys() & data.wav.keys()):

@@ -67,7 +67,7 @@ class WhisperConf:
     model: str
     blocks: dict[str, int] = field(default_factory=dict)
     language: str | None = None
-    margin: float = 10.0
+    margin: float = 5.0
     batch: int = 16
     trim_db: float | None = None
     rms_dbfs: float | None = None

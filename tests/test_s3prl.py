@@ -1,0 +1,142 @@
+"""SSL features through real s3prl, on small checkpoints written here and on fbank: nothing is fetched."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, run
+
+from fas import ark, audio, datadir
+from fas.conf import ConfError
+from fas.datadir import DataDir
+from fas.frontend import S3PRLConf
+from fas.frontend.s3prl import S3PRLFrontend, load_upstream
+
+pytestmark = pytest.mark.usefixtures("no_network")
+SIZES = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "conv_dim": (16, 16, 16, 16, 16, 16, 16),
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 2,
+}
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any look-up elsewhere is a failure."""
+    import socket
+
+    def refuse(*args: object, **_: object) -> None:
+        raise AssertionError(f"the network was touched: {args}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Upstream name -> small random checkpoint in that upstream's own format."""
+    from s3prl.upstream.wavlm.WavLM import WavLM, WavLMConfig
+    from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+
+    folder = tmp_path_factory.mktemp("ckpt")
+    torch.manual_seed(0)
+    made = {}
+    for name, model in {
+        "hf_hubert_custom": HubertModel(HubertConfig(**SIZES)),
+        "hf_wav2vec2_custom": Wav2Vec2Model(Wav2Vec2Config(**SIZES)),
+    }.items():
+        model.save_pretrained(folder / name)
+        Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder / name)
+        made[name] = folder / name
+    cfg = {
+        "extractor_mode": "default",
+        "encoder_layers": 2,
+        "encoder_embed_dim": 32,
+        "encoder_ffn_embed_dim": 48,
+        "encoder_attention_heads": 2,
+        "conv_feature_layers": "[(16,10,5)] + [(16,3,2)] * 4 + [(16,2,2)] * 2",
+        "conv_pos": 16,
+        "conv_pos_groups": 2,
+        "relative_position_embedding": True,
+        "gru_rel_pos": True,
+        "normalize": True,
+    }
+    torch.save({"cfg": cfg, "model": WavLM(WavLMConfig(cfg)).state_dict()}, folder / "wavlm.pt")
+    made["wavlm_local"] = folder / "wavlm.pt"
+    return made
+
+
+@pytest.mark.parametrize("name", ["fbank", "hf_hubert_custom", "hf_wav2vec2_custom", "wavlm_local"])
+@pytest.mark.parametrize("layer", [-1, "mean", [0, -1]])
+def test_frames_are_those_of_s3prl_called_directly(
+    name: str, layer: object, checkpoints: dict[str, Path], small: DataDir
+) -> None:
+    import s3prl.hub
+
+    if name == "fbank" and layer != -1:
+        layer = 0
+    ckpt = str(checkpoints[name]) if name in checkpoints else None
+    frontend = S3PRLFrontend(S3PRLConf(name, ckpt=ckpt, layer=layer, dtype="float32"), "cpu")
+    frontend.batches(small)
+    direct = getattr(s3prl.hub, name)(**({"ckpt": ckpt} if ckpt else {})).eval()
+    for utt in small.utts:
+        with torch.no_grad():
+            hidden = direct([torch.from_numpy(audio.read(small.wav[utt]))])["hidden_states"]
+        expected = {
+            "mean": lambda h=hidden: torch.stack(list(h)).mean(0),
+            "[0, -1]": lambda h=hidden: torch.cat([h[0], h[-1]], -1),
+        }.get(str(layer), lambda h=hidden: h[layer])()[0]
+        assert np.array_equal(frontend.encode([utt])[0]["."], expected.numpy())
+
+
+def test_jobs_and_arks(small: DataDir, tmp_path: Path, checkpoints: dict[str, Path], python_path: None) -> None:
+    conf = tmp_path / "hubert.yaml"
+    conf.write_text(f"kind: s3prl\nupstream: hf_hubert_custom\nckpt: {checkpoints['hf_hubert_custom']}\nlayer: 2\n")
+    env = os.environ | {"FAS_PYTHON": sys.executable}
+    out = tmp_path / "out"
+    command = ["bash", ROOT / "steps/extract_ssl.sh", "--nj", "2", "--conf", conf, tmp_path / "data", out]
+    done = run(*command, env=env)
+    assert done.returncode == 0, done.stderr
+    assert len(list(out.glob("feats.*.ark"))) == 2
+    assert list(datadir.read_table(out / "feats.scp")) == small.utts
+    settings = S3PRLConf("hf_hubert_custom", ckpt=str(checkpoints["hf_hubert_custom"]), layer=2)
+    frontend = S3PRLFrontend(settings, "cpu")
+    frontend.batches(small)
+    counts = datadir.read_table(out / "utt2num_frames")
+    with ark.Reader(out / "feats.scp") as reader:
+        for utt in small.utts:
+            direct = frontend.encode([utt])[0]["."]
+            assert reader[utt].dtype == np.float16 and len(direct) == int(counts[utt])
+            np.testing.assert_allclose(reader[utt], direct, atol=5e-3)  # other threads, other rounding
+
+    again = run(*command, env=env)
+    assert again.returncode == 0 and "nothing to do" in again.stderr
+    check = [sys.executable, "-m", "fas.bin.extract", "ssl", "check", "--data", tmp_path / "data", "--out", out]
+    changed = Path(small.wav["spk0_0"])
+    whole = changed.read_bytes()
+    changed.write_bytes(whole + b"\0\0")
+    done = run(*check, "--conf", conf)
+    assert done.returncode == 3 and "changed audio" in done.stderr
+    conf.write_text(conf.read_text().replace("layer: 2", "layer: 1"))
+    done = run(*check, "--conf", conf)
+    assert done.returncode == 3 and "configuration" in done.stderr
+
+
+def test_errors_name_the_cure(tmp_path: Path, checkpoints: dict[str, Path]) -> None:
+    with pytest.raises(ConfError, match=r"near: .*wavlm"):
+        load_upstream("wavlm_larg", None)
+    with pytest.raises(ConfError, match="needs a ckpt"):
+        load_upstream("hf_hubert_custom", None)
+    with pytest.raises(ConfError, match="nothing else was looked up"):
+        load_upstream("hf_hubert_custom", str(tmp_path / "nowhere"))
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare/config.json").write_text("{}")
+    with pytest.raises(ConfError, match=r"preprocessor_config\.json is missing"):
+        load_upstream("hf_hubert_custom", str(tmp_path / "bare"))

@@ -1,0 +1,187 @@
+"""Training and scoring: seeds, resumption, what is refused, what the figures are."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import run
+
+from fas import ark, datadir, metrics
+from fas.datadir import DataDir
+
+CONF = """streams:
+  acoustic: {feats: ssl, patch: 5, tokens: 4}
+width: 16
+heads: 2
+batch: 8
+lr: 1.0e-2
+epochs: 6
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path, python_path: None) -> Path:
+    """tmp_path/data/{toy,other}: learnable features, the class shifts the mean; other is another corpus."""
+    random = np.random.default_rng(0)
+    for corpus in ("toy", "other"):
+        data = DataDir(corpus, {}, {}, {}, {}, ["angry", "happy", "sad"])
+        out = tmp_path / "dump" / corpus
+        out.mkdir(parents=True)
+        lines, counts = {}, {}
+        with (out / "feats.1.ark").open("wb") as f:
+            for i in range(60):
+                utt = f"{corpus}{i % 6}_{i:02d}"
+                label = i // 6 % 3
+                frames = random.normal(0, 1, (random.integers(1, 40), 5)) + 2 * np.eye(5)[label]
+                lines[utt] = f"{out / 'feats.1.ark'}:{ark.append(f, utt, frames.astype(np.float16))}"
+                counts[utt] = str(len(frames))
+                data.wav[utt], data.utt2spk[utt], data.utt2dur[utt] = "/none", f"{corpus}{i % 6}", 1.0
+                data.utt2emo[utt] = data.emotions[label]
+        datadir.write_table(out / "feats.scp", lines)
+        datadir.write_table(out / "utt2num_frames", counts)
+        data.write(tmp_path / "data" / corpus)
+        for name, speakers in {"train": "0123", "dev": "4", "test": "5"}.items():
+            data.subset(lambda u, s=speakers, d=data: d.utt2spk[u][-1] in s).write(tmp_path / "data" / corpus / name)
+    (tmp_path / "conf.yaml").write_text(CONF)
+    return tmp_path
+
+
+def train(toy: Path, out: str = "exp", **env: str) -> object:
+    data = toy / "data/toy"
+    return run(
+        sys.executable, "-m", "fas.bin.train", "--conf", toy / "conf.yaml", "--feats", f"ssl={toy / 'dump'}",
+        "--train", data / "train", "--dev", data / "dev", "--seeds", "7 8", "--job", "1", "--out", toy / out,
+        env=os.environ | env,
+    )  # fmt: skip
+
+
+def score(toy: Path, *arguments: object) -> object:
+    common = ["--feats", f"ssl={toy / 'dump'}", "--seeds", "7", "--model", toy / "exp"]
+    return run(sys.executable, "-m", "fas.bin.score", *common, *arguments)
+
+
+def test_train_and_score(toy: Path) -> None:
+    done = train(toy)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 6/6" in done.stderr and "s left" in done.stderr
+    seed = toy / "exp/seed7"
+    assert {"best.pt", "last.pt", "labels", "conf.yaml", "log.jsonl", "curves.png", "tb"} <= set(os.listdir(seed))
+    assert score(toy, toy / "data/toy/test").returncode == 0
+    result = json.loads((seed / "score/toy-test/result.json").read_text())
+    assert result["accuracy"] > 0.6 and not result["transductive"]
+    rows = [line.split() for line in (seed / "score/toy-test/hyp").read_text().splitlines()[1:]]
+    assert len(rows) == 10 and all(abs(sum(map(float, r[3:])) - 1) < 1e-4 for r in rows)
+    assert np.mean([r[1] == r[2] for r in rows]) == pytest.approx(result["accuracy"])
+
+    refused = score(toy, "--zero-shot", toy / "data/toy/test")
+    assert refused.returncode != 0 and "was trained on" in refused.stderr
+    assert score(toy, "--zero-shot", toy / "data/other").returncode == 0
+    assert "nothing to do" in score(toy, "--zero-shot", toy / "data/other").stderr
+
+
+def test_killed_training_ends_as_an_undisturbed_one(toy: Path) -> None:
+    """An earlier checkpoint of the same run is put back, as a kill leaves it; the weights come out the same."""
+    assert train(toy, "calm").returncode == 0
+    interrupted = toy / "killed/seed7"
+    interrupted.mkdir(parents=True)
+    code = (
+        "import sys, os\nfrom fas import train, stamp\n"
+        "train.SAVE_EVERY = 0\nold = stamp.log\n"
+        "def log(m):\n    old(m)\n    if m.startswith('epoch 4/'): os.kill(os.getpid(), 9)\n"
+        "stamp.log = log\nfrom fas.bin.train import run\nrun()\n"
+    )
+    data = toy / "data/toy"
+    killed = run(
+        sys.executable, "-c", code, "--conf", toy / "conf.yaml", "--feats", f"ssl={toy / 'dump'}",
+        "--train", data / "train", "--dev", data / "dev", "--seeds", "7 8", "--job", "1", "--out", toy / "killed",
+    )  # fmt: skip
+    assert killed.returncode == -9 and not (interrupted / "best.pt").exists()
+    again = train(toy, "killed")
+    assert "going on after epoch 3" in again.stderr
+    for name in ("best.pt", "log.jsonl", "conf.yaml", "labels"):
+        assert (interrupted / name).read_bytes() == (toy / "calm/seed7" / name).read_bytes(), name
+
+
+def test_wrong_width_and_missing_stage_are_named(toy: Path) -> None:
+    assert train(toy).returncode == 0
+    with (toy / "dump/other/feats.1.ark").open("wb") as f:
+        lines = {
+            u: f"{toy / 'dump/other/feats.1.ark'}:{ark.append(f, u, np.zeros((3, 9), np.float16))}"
+            for u in datadir.read(toy / "data/other").utts
+        }
+    datadir.write_table(toy / "dump/other/feats.scp", lines)
+    datadir.write_table(toy / "dump/other/utt2num_frames", dict.fromkeys(lines, "3"))
+    done = score(toy, "--zero-shot", toy / "data/other")
+    assert done.returncode != 0 and "width 5" in done.stderr and "have 9" in done.stderr
+    (toy / "dump/toy/feats.scp").unlink()
+    done = train(toy, "exp2")
+    assert done.returncode != 0 and "run stage 1 first" in done.stderr
+
+
+def test_a_hostile_checkpoint_runs_nothing(toy: Path) -> None:
+    import pickle
+
+    class Evil:
+        def __reduce__(self) -> tuple:
+            return (os.system, (f"touch {toy}/ran",))
+
+    assert train(toy).returncode == 0
+    (toy / "exp/seed7/best.pt").write_bytes(pickle.dumps(Evil()))
+    done = score(toy, toy / "data/toy/test")
+    assert done.returncode != 0 and "not a readable checkpoint" in done.stderr
+    assert not (toy / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("widht: 3", "unknown key widht"),
+        ("width: big", "width must be a number"),
+        ("norm: both", "norm is global or speaker"),
+        ("stream_dropout: {text: 0.5}", "names no stream"),
+        ("stream_dropout: {acoustic: 0.5}", "must leave one stream"),
+    ],
+)
+def test_wrong_confs_are_named(toy: Path, line: str, says: str) -> None:
+    kept = [k for k in CONF.splitlines() if not k.startswith(line.split(":")[0] + ":")]
+    (toy / "conf.yaml").write_text("\n".join([*kept, line]) + "\n")
+    done = train(toy)
+    assert done.returncode != 0 and says in done.stderr and "Traceback" not in done.stderr
+
+
+def test_figures() -> None:
+    found = metrics.scores(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), 3)
+    assert found["accuracy"] == 0.75
+    assert found["uar"] == pytest.approx((2 / 3 + 1) / 2)
+    assert found["f1"] == pytest.approx((0.8 + 2 / 3) / 2)
+    assert found["recall"] == [pytest.approx(2 / 3), 1.0, None]
+    assert found["confusion"] == [[2, 1, 0], [0, 1, 0], [0, 0, 0]]
+
+
+def test_interval_is_over_speakers() -> None:
+    """All right for one speaker, all wrong for the other: the interval is as wide as it can be."""
+    correct = {f"a{i}": 1.0 for i in range(50)} | {f"b{i}": 0.0 for i in range(50)}
+    assert metrics.speaker_interval(correct, {u: u[0] for u in correct}) == (0.0, 1.0)
+    even = {f"{s}{i}": float(i % 2) for s in "abcdefgh" for i in range(50)}
+    low, high = metrics.speaker_interval(even, {u: u[0] for u in even})
+    assert low == high == 0.5
+
+
+def test_logistic_regression_yardstick(toy: Path) -> None:
+    (toy / "conf.yaml").write_text("system: logreg\nstreams:\n  acoustic: {feats: ssl}\nc: 1.0\n")
+    done = train(toy)
+    assert done.returncode == 0, done.stderr
+    assert score(toy, toy / "data/toy/test").returncode == 0
+    assert json.loads((toy / "exp/seed7/score/toy-test/result.json").read_text())["accuracy"] > 0.6
+
+
+def test_speaker_norm_is_called_transductive(toy: Path) -> None:
+    (toy / "conf.yaml").write_text(CONF + "norm: speaker\n")
+    assert train(toy).returncode == 0
+    assert score(toy, toy / "data/toy/test").returncode == 0
+    assert json.loads((toy / "exp/seed7/score/toy-test/result.json").read_text())["transductive"] is True
+    assert torch.load(toy / "exp/seed7/best.pt", weights_only=True)["dims"] == {"acoustic": 5}

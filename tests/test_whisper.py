@@ -1,0 +1,118 @@
+"""Whisper: real speech comes out as its words, frames are openai-whisper's own, whatever the batch."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import whisper
+from whisper.audio import N_SAMPLES
+
+from fas import audio, espeak
+from fas.conf import ConfError
+from fas.datadir import DataDir
+from fas.frontend import WhisperBlockConf, WhisperConf
+from fas.frontend.whisper import WhisperFrontend, encode, log_mel
+
+LINES = (
+    "The train to the city leaves at half past seven.",
+    "Please put the blue cup on the kitchen table.",
+    "Nobody told me that the meeting was cancelled.",
+    "We walked along the river until the sun went down.",
+)
+
+
+def words(text: str) -> list[str]:
+    return re.sub(r"[^a-z ]", "", text.lower()).split()
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> DataDir:
+    """Four spoken lines of different lengths, at eSpeak's own rate."""
+    import soundfile
+
+    folder = tmp_path_factory.mktemp("speech")
+    data = DataDir("spoken", {}, {}, {}, {}, ["neutral"])
+    for i, line in enumerate(LINES):
+        path = folder / f"s_{i}.wav"
+        settings = espeak.Settings(voice="en-us+f2", rate=150 + 10 * i)
+        soundfile.write(path, espeak.synthesise(line, settings), espeak.SAMPLE_RATE)
+        utt = f"s_{i}"
+        data.wav[utt], data.utt2spk[utt], data.utt2emo[utt] = str(path), "s", "neutral"
+        data.utt2dur[utt], data.text[utt] = audio.check(path), line
+    return data
+
+
+@pytest.fixture(scope="module")
+def frontend(tiny_en: Path) -> WhisperFrontend:
+    settings = WhisperConf(str(tiny_en), blocks={"early": 2, "last": -1}, dtype="float32", margin=5.0)
+    return WhisperFrontend(settings, "cpu")
+
+
+def test_speech_comes_out_as_its_words(frontend: WhisperFrontend, speech: DataDir) -> None:
+    heard = {}
+    for batch in frontend.batches(speech):
+        for utt, encoded in zip(batch, frontend.encode(batch), strict=True):
+            heard[utt] = encoded["text"]
+    assert sorted(heard) == speech.utts
+    wrong = sum(words(heard[u]) != words(speech.text[u]) for u in speech.utts)
+    assert wrong <= 1, heard
+
+
+def test_frames_are_those_of_openai_whisper(tiny_en: Path, speech: DataDir) -> None:
+    """On 30 s of audio our loop over the blocks is the encoder, to the bit."""
+    block = WhisperFrontend(WhisperBlockConf(str(tiny_en), -1, dtype="float32"), "cpu")
+    samples = whisper.pad_or_trim(audio.read(speech.wav["s_0"]), N_SAMPLES)
+    mel = log_mel(block.model, samples, 30, "cpu")[None]
+    with torch.inference_mode():
+        assert torch.equal(encode(block.model, mel, {4})[4], block.model.encoder(mel))
+
+
+def test_frames_do_not_depend_on_the_batch(frontend: WhisperFrontend, speech: DataDir) -> None:
+    frontend.batches(speech)
+    together = frontend.encode(speech.utts)
+    for utt, encoded in zip(speech.utts, together, strict=True):
+        alone = frontend.encode([utt])[0]
+        assert alone["text"] == encoded["text"]
+        for block in ("early", "last"):
+            assert len(encoded[block]) == -(-len(audio.read(speech.wav[utt])) // 320)
+            np.testing.assert_allclose(encoded[block], alone[block], atol=2e-4)
+
+
+def test_stage_1_and_stage_2_give_the_same_kind_of_frames(tiny_en: Path, speech: DataDir) -> None:
+    block = WhisperFrontend(WhisperBlockConf(str(tiny_en), 2, margin=5.0, dtype="float32"), "cpu")
+    both = WhisperFrontend(WhisperConf(str(tiny_en), blocks={"early": 2}, margin=5.0, dtype="float32"), "cpu")
+    block.batches(speech)
+    both.batches(speech)
+    np.testing.assert_allclose(block.encode(["s_1"])[0]["."], both.encode(["s_1"])[0]["early"], atol=2e-4)
+
+
+def test_long_speech_and_silence(frontend: WhisperFrontend, speech: DataDir, tmp_path: Path) -> None:
+    import soundfile
+
+    long = np.concatenate([audio.read(speech.wav[u]) for u in speech.utts] * 4)
+    assert len(long) > N_SAMPLES
+    soundfile.write(tmp_path / "long.wav", long, 16000)
+    soundfile.write(tmp_path / "silence.wav", np.zeros(800), 16000)
+    data = DataDir(
+        "x",
+        {"long": str(tmp_path / "long.wav"), "silence": str(tmp_path / "silence.wav")},
+        {"long": "s", "silence": "s"},
+        {"long": "neutral", "silence": "neutral"},
+        {"long": len(long) / 16000, "silence": 0.05},
+    )
+    frontend.batches(data)
+    made = dict(zip(data.utts, frontend.encode(data.utts), strict=True))
+    assert abs(len(made["long"]["last"]) - len(long) / 320) <= 1
+    assert "river" in words(made["long"]["text"]) and "train" in words(made["long"]["text"])
+    assert len(made["silence"]["last"]) == 3
+
+
+def test_errors_name_the_cure(tiny_en: Path, tmp_path: Path, speech: DataDir) -> None:
+    with pytest.raises(ConfError, match="encoder blocks 1 to 4"):
+        WhisperFrontend(WhisperBlockConf(str(tiny_en), 9), "cpu")
+    with pytest.raises(ConfError, match="knows English only"):
+        WhisperFrontend(WhisperConf(str(tiny_en), language="de"), "cpu")
+    with pytest.raises(ConfError, match="nothing else was looked up"):
+        WhisperFrontend(WhisperBlockConf(str(tmp_path / "none"), 1), "cpu")
