@@ -112,12 +112,21 @@ class FAS(nn.Module):
         patches = {n: patchify(frames[n], lengths[n], s.patch) for n, s in self.config.streams.items()}
         return self.fuse({n: p for n, (p, _) in patches.items()}, {n: le for n, (_, le) in patches.items()})
 
-    def fuse(self, patches: dict[str, Tensor], lengths: dict[str, Tensor]) -> Tensor:
-        """What follows patchify: (B, N, D) patches and (B,) lengths of each stream -> logits (B, C)."""
+    def fuse(
+        self, patches: dict[str, Tensor], lengths: dict[str, Tensor], mix: tuple[float, Tensor] | None = None
+    ) -> Tensor:
+        """What follows patchify: (B, N, D) patches and (B,) lengths of each stream -> logits (B, C).
+
+        mix: weight and permutation (B,) of mixup between utterances, token by token (Zhang et al. 2018), in training.
+        """
         kept, masks = [], []
         for name, stream in self.config.streams.items():
-            tokens = self.project[name]((patches[name] - self.mean[name]) * self.scale[name])
-            tokens, mask = top_k(tokens, lengths[name], stream.tokens)
+            tokens, length = self.project[name]((patches[name] - self.mean[name]) * self.scale[name]), lengths[name]
+            if mix is not None:
+                weight, other = mix
+                tokens = tokens * lengths_to_mask(length, tokens.shape[1]).unsqueeze(-1)
+                tokens, length = weight * tokens + (1 - weight) * tokens[other], torch.maximum(length, length[other])
+            tokens, mask = top_k(tokens, length, stream.tokens)
             kept.append(tokens)
             masks.append(mask & self._present(name, mask))
         tokens, mask = self.norm_tokens(torch.cat(kept, 1)), torch.cat(masks, 1)

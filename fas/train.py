@@ -27,7 +27,9 @@ class TrainConf:
     streams: name -> {feats: ssl | text | whisper/<block>, patch: frames a token, tokens: budget K or null for all};
     system: fas, or logreg (mean and deviation of the frames, logistic regression of strength c);
     norm: global (training statistics) or speaker (each speaker's own utterances: transductive on a test set);
-    stream_dropout: stream -> share of training utterances that it is hidden from.
+    stream_dropout: stream -> share of training utterances that it is hidden from;
+    mixup: alpha of the Beta distribution that utterances of a batch are mixed by, 0 for none;
+    keep: the epoch that becomes the model, best (highest dev UAR) or last (the schedule's end).
     """
 
     streams: dict[str, dict[str, Any]]
@@ -44,6 +46,8 @@ class TrainConf:
     batch: int = 2048
     epochs: int = 100
     label_smoothing: float = 0.0
+    mixup: float = 0.0
+    keep: str = "best"
     c: float = 0.02
 
 
@@ -61,6 +65,8 @@ def load_conf(path: Path) -> TrainConf:
     made = conf.build(TrainConf, conf.load(path), path)
     for name, stream in made.streams.items():
         conf.build(StreamConf, stream, f"{path}: stream {name}")
+    if made.keep not in ("best", "last"):
+        raise conf.ConfError(f"{path}: keep is best or last, not {made.keep!r}")
     if made.system not in ("fas", "logreg") or made.norm not in ("global", "speaker"):
         raise conf.ConfError(f"{path}: system is fas or logreg, norm is global or speaker")
     if unknown := made.stream_dropout.keys() - made.streams.keys():
@@ -122,7 +128,7 @@ def train(
 ) -> None:
     """Write out/{best.pt, last.pt, log.jsonl, curves.png, tb/}; goes on from last.pt when it is of the same inputs.
 
-    The best epoch is that of the highest dev UAR, the lower loss deciding between equals.
+    The best epoch is that of the highest dev UAR, the lower loss deciding between equals (or the last, if so asked).
     """
     if settings.system == "logreg":
         train_logreg(settings, train_set, dev_set, out)
@@ -179,13 +185,19 @@ def train(
 
     for epoch in range(first, settings.epochs):
         torch.manual_seed(seed * 100_003 + epoch)  # so that a resumed run draws what an undisturbed one does
-        order = np.random.default_rng([seed, epoch]).permutation(len(train_set.utts))
+        chance = np.random.default_rng([seed, epoch])
+        order = chance.permutation(len(train_set.utts))
         model.train()
         total = 0.0
         for part in train_set.batches(settings.batch, order):
             part = part.to(device)
+            weight = float(chance.beta(settings.mixup, settings.mixup)) if settings.mixup else 1.0
+            other = torch.from_numpy(chance.permutation(len(part.utts))).to(device)
             with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-                loss = loss_of(model.fuse(part.patches, part.lengths).float(), part.labels)
+                logits = model.fuse(part.patches, part.lengths, (weight, other) if settings.mixup else None).float()
+            loss = weight * loss_of(logits, part.labels)
+            if settings.mixup:
+                loss = loss + (1 - weight) * loss_of(logits, part.labels[other])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -204,13 +216,13 @@ def train(
         history.append(row)
         for key, value in row.items():
             board.add_scalar(key, value, epoch + 1)
-        if (row["dev_uar"], -dev_loss) > (best["uar"], -best["loss"]):
+        if settings.keep == "last" or (row["dev_uar"], -dev_loss) > (best["uar"], -best["loss"]):
             state = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
             best = {"uar": row["dev_uar"], "loss": dev_loss, "epoch": epoch + 1, "state": state}
         left = (time.time() - started) / (epoch + 1 - first) * (settings.epochs - epoch - 1)
         stamp.log(
             f"epoch {epoch + 1}/{settings.epochs}  train loss {row['train_loss']:.3f}  dev loss {dev_loss:.3f}  "
-            f"dev UAR {100 * row['dev_uar']:.2f}  best {100 * best['uar']:.2f} ({best['epoch']})  {left:.0f} s left"
+            f"dev UAR {100 * row['dev_uar']:.2f}  kept {100 * best['uar']:.2f} ({best['epoch']})  {left:.0f} s left"
         )
         if time.time() - saved > SAVE_EVERY:
             save_all()

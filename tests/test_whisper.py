@@ -1,6 +1,7 @@
 """Whisper: real speech comes out as its words, frames are openai-whisper's own, whatever the batch."""
 
 import re
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +57,8 @@ def test_speech_comes_out_as_its_words(frontend: WhisperFrontend, speech: DataDi
         for utt, encoded in zip(batch, frontend.encode(batch), strict=True):
             heard[utt] = encoded["text"]
     assert sorted(heard) == speech.utts
-    wrong = sum(words(heard[u]) != words(speech.text[u]) for u in speech.utts)
-    assert wrong <= 1, heard
+    said, got = ([w for u in speech.utts for w in words(t[u])] for t in (speech.text, heard))
+    assert SequenceMatcher(None, said, got).ratio() > 0.85, heard  # of 36 words, at most some three are misheard
 
 
 def test_frames_are_those_of_openai_whisper(tiny_en: Path, speech: DataDir) -> None:
