@@ -115,7 +115,8 @@ def markdown(rows: dict[tuple[str, str], dict[str, Any]], published: dict[str, A
     """The table as text."""
     lines = ["# Results", "", *facts, ""]
     columns = ("system", "set", "accuracy %", "95 % interval", "seeds averaged %", "UAR %", "macro F1 %")
-    lines += [f"| {" | ".join([*columns, "words' emotion given %", "n"])} |", "|---" * 9 + "|"]
+    head = " | ".join([*columns, "words' emotion given %", "n"])
+    lines += [f"| {head} |", "|---" * 9 + "|"]
 
     def pm(value: dict[str, float]) -> str:
         return f"{100 * value['mean']:.2f} ± {100 * value['std']:.2f}"
