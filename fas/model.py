@@ -27,7 +27,11 @@ class Stream:
 
 @dataclass(frozen=True)
 class FASConfig:
-    """Sizes of the head. The defaults are those of the paper's Table 3."""
+    """Sizes of the head. The defaults are those of the paper's Table 3.
+
+    channel_dropout: share of a stream's dimensions that an utterance loses in training; stream_dropout: share of
+    utterances that lose a stream.
+    """
 
     streams: dict[str, Stream]
     classes: int = 7
@@ -35,6 +39,7 @@ class FASConfig:
     queries: int = 2
     heads: int = 8
     dropout: float = 0.4
+    channel_dropout: float = 0.0
     stream_dropout: dict[str, float] = field(default_factory=dict)
 
 
@@ -121,7 +126,8 @@ class FAS(nn.Module):
         """
         kept, masks = [], []
         for name, stream in self.config.streams.items():
-            tokens, length = self.project[name]((patches[name] - self.mean[name]) * self.scale[name]), lengths[name]
+            standard = (patches[name] - self.mean[name]) * self.scale[name]
+            tokens, length = self.project[name](self._drop_channels(standard)), lengths[name]
             if mix is not None:
                 weight, other = mix
                 tokens = tokens * lengths_to_mask(length, tokens.shape[1]).unsqueeze(-1)
@@ -135,6 +141,13 @@ class FAS(nn.Module):
         hidden = self.norm_attention(queries + attended)
         hidden = self.norm_feed_forward(hidden + self.feed_forward(hidden))
         return self.classifier(hidden.flatten(1))
+
+    def _drop_channels(self, patches: Tensor) -> Tensor:
+        """Dropout of whole feature dimensions of an utterance, the same in all of its patches, in training."""
+        if not self.training or not self.config.channel_dropout:
+            return patches
+        keep = torch.empty_like(patches[:, :1]).bernoulli_(1 - self.config.channel_dropout)
+        return patches * keep / (1 - self.config.channel_dropout)
 
     def _present(self, name: str, mask: Tensor) -> Tensor:
         """(B, 1), False for the utterances that this stream is hidden from in this training step."""

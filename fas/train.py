@@ -28,6 +28,7 @@ class TrainConf:
     system: fas, or logreg (mean and deviation of the frames, logistic regression of strength c);
     norm: global (training statistics) or speaker (each speaker's own utterances: transductive on a test set);
     stream_dropout: stream -> share of training utterances that it is hidden from;
+    channel_dropout: share of the feature dimensions that an utterance loses in training;
     mixup: alpha of the Beta distribution that utterances of a batch are mixed by, 0 for none;
     keep: the epoch that becomes the model, best (highest dev UAR) or last (the schedule's end).
     """
@@ -39,6 +40,7 @@ class TrainConf:
     queries: int = 2
     heads: int = 8
     dropout: float = 0.4
+    channel_dropout: float = 0.0
     stream_dropout: dict[str, float] = field(default_factory=dict)
     lr: float = 2e-4
     weight_decay: float = 1e-4
@@ -94,7 +96,7 @@ def build_model(settings: TrainConf, dims: dict[str, int], classes: int) -> FAS:
     for name, values in settings.streams.items():
         stream = StreamConf(**values)
         streams[name] = Stream(dims[name], stream.patch, stream.tokens)
-    sizes = {k: getattr(settings, k) for k in ("width", "queries", "heads", "dropout", "stream_dropout")}
+    sizes = {k: getattr(settings, k) for k in ("width", "queries", "heads", "dropout", "channel_dropout", "stream_dropout")}
     return FAS(FASConfig(streams, classes, **sizes))
 
 

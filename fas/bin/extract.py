@@ -90,7 +90,7 @@ def run() -> None:
     parser.add_argument("--job", type=int)
     parser.add_argument("--jobs", type=int)
     parser.add_argument("texts", type=Path, nargs="*", help="transcripts to learn from")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     settings = LOADERS[args.stage](args.conf)
     if args.action == "learn":
         learn(args, settings)
