@@ -96,8 +96,8 @@ def build_model(settings: TrainConf, dims: dict[str, int], classes: int) -> FAS:
     for name, values in settings.streams.items():
         stream = StreamConf(**values)
         streams[name] = Stream(dims[name], stream.patch, stream.tokens)
-    sizes = {k: getattr(settings, k) for k in ("width", "queries", "heads", "dropout", "channel_dropout", "stream_dropout")}
-    return FAS(FASConfig(streams, classes, **sizes))
+    same = ("width", "queries", "heads", "dropout", "channel_dropout", "stream_dropout")
+    return FAS(FASConfig(streams, classes, **{name: getattr(settings, name) for name in same}))
 
 
 def save(path: Path, value: object) -> None:
