@@ -33,7 +33,7 @@ def recipe(folder: Path, *arguments: object) -> list[str]:
 def outputs(folder: Path) -> dict[str, bytes]:
     """What must not differ between runs: audio, arks, transcripts, weights, hypotheses."""
     wanted = ("*.ark", "text", "hyp", "best.pt", "*.wav", "utt2num_frames")
-    return {str(p.relative_to(folder)): p.read_bytes() for w in wanted for p in folder.rglob(w)}
+    return {str(p.relative_to(folder)): p.read_bytes() for w in wanted for p in folder.rglob(w) if p.is_file()}
 
 
 @pytest.fixture(scope="module")
