@@ -14,7 +14,32 @@ class ConfError(Exception):
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A YAML mapping, read with the safe loader."""
+    """A YAML mapping, read with the safe loader.
+
+    The key `base` names a file to start from, relative to this one: its keys hold where this one is silent, mappings
+    are merged, and null takes an entry out of a mapping.
+    """
+    chain, over = [path.resolve()], [_load(path)]
+    while "base" in over[-1]:
+        chain.append((chain[-1].parent / str(over[-1].pop("base"))).resolve())
+        if chain[-1] in chain[:-1]:
+            raise ConfError(f"{path}: stands on itself through {chain[-1]}")
+        over.append(_load(chain[-1]))
+    made: dict[str, Any] = {}
+    for values in reversed(over):
+        made = _merge(made, values)
+    return made
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    made = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        made[key] = {k: v for k, v in _merge(base[key], value).items() if v is not None} if both else value
+    return made
+
+
+def _load(path: Path) -> dict[str, Any]:
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as e:

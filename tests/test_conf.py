@@ -1,0 +1,55 @@
+"""Confs: inheritance by `base`, and grids."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import run
+
+from fas import conf
+
+BASE = """streams:
+  acoustic: {feats: ssl, tokens: 8}
+  semantic: {feats: text}
+stream_dropout: {semantic: 0.5}
+width: 64
+"""
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    (tmp_path / "base.yaml").write_text(BASE)
+    return tmp_path / "base.yaml"
+
+
+def test_base_is_merged_and_null_takes_out(base: Path) -> None:
+    over = base.with_name("over.yaml")
+    streams = "{acoustic: {tokens: null}, semantic: null}"
+    over.write_text(f"base: base.yaml\nstreams: {streams}\nstream_dropout: {{semantic: null}}\n")
+    assert conf.load(over) == {"streams": {"acoustic": {"feats": "ssl"}}, "stream_dropout": {}, "width": 64}
+    assert conf.load(base)["streams"]["acoustic"]["tokens"] == 8
+
+
+def test_a_missing_base_is_named(base: Path) -> None:
+    base.write_text("base: none.yaml\n")
+    with pytest.raises(conf.ConfError, match="can't be read"):
+        conf.load(base)
+
+
+def test_a_base_that_is_its_own_base_is_named(base: Path) -> None:
+    base.write_text("base: base.yaml\n")
+    with pytest.raises(conf.ConfError, match="stands on itself"):
+        conf.load(base)
+
+
+def test_grid(base: Path, python_path: None) -> None:
+    axes = ["k:streams.acoustic.tokens=4,null", "w:width=16,32"]
+    done = run(sys.executable, "-m", "fas.bin.grid", "--base", base, "--out", base.parent / "grid" / "conf", *axes)
+    assert done.returncode == 0, done.stderr
+    made = {Path(p).name: conf.load(Path(p)) for p in done.stdout.split()}
+    assert sorted(made) == ["base_k4_w16.yaml", "base_k4_w32.yaml", "base_kall_w16.yaml", "base_kall_w32.yaml"]
+    assert made["base_k4_w32.yaml"]["streams"]["acoustic"] == {"feats": "ssl", "tokens": 4}
+    assert made["base_kall_w16.yaml"]["streams"]["acoustic"] == {"feats": "ssl"}
+    assert {c["width"] for c in made.values()} == {16, 32}
+    wrong = run(sys.executable, "-m", "fas.bin.grid", "--base", base, "--out", base.parent, "width=3")
+    assert wrong.returncode == 1 and "NAME:KEY.KEY=VALUE" in wrong.stderr
