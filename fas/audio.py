@@ -1,10 +1,17 @@
-"""Audio files to 16 kHz mono float32, with soundfile and soxr."""
+"""Audio files to 16 kHz mono float32, with soundfile and soxr; the sound of video files with PyAV."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+
 SAMPLE_RATE = 16_000
+CONTAINERS = (".mp4", ".m4a", ".mov", ".avi", ".mkv", ".webm", ".flv")  # soundfile can't read these
+LONGEST = 3600.0  # seconds; a container whose header says more is broken, no corpus has such an utterance
 
 
 class AudioError(Exception):
@@ -23,6 +30,9 @@ def check(path: str | Path) -> float:
         raise AudioError(f"{path}: no such file; mend the path in wav.scp or drop the utterance")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: empty file (0 bytes); copy it again or drop the utterance")
+    if path.suffix.lower() in CONTAINERS:
+        with _open(path) as container:
+            return _seconds(path, container, _sound(path, container))
     try:
         info = soundfile.info(str(path))
     except soundfile.LibsndfileError as e:
@@ -41,15 +51,21 @@ def read(path: str | Path) -> np.ndarray:
     import soxr
 
     seconds = check(path)
-    try:
-        samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as e:
-        raise AudioError(f"{path}: can't be decoded ({e.error_string}); copy it again or drop the utterance") from None
-    if len(samples) < round(seconds * rate):
+    slack = 0.0
+    if Path(path).suffix.lower() in CONTAINERS:
+        mono, rate = _decode(Path(path))
+        # a lossy coder's frames and edit lists put the end of a whole file some frames off its header
+        slack = max(0.25, 0.05 * seconds)
+    else:
+        try:
+            samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as e:
+            raise AudioError(f"{path}: can't be decoded ({e.error_string}); copy it again or drop it") from None
+        mono = samples.mean(axis=1)
+    if len(mono) < round((seconds - slack) * rate):
         raise AudioError(
-            f"{path}: ends after {len(samples) / rate:.2f} s where its header says {seconds:.2f} s; copy it again"
+            f"{path}: ends after {len(mono) / rate:.2f} s where its header says {seconds:.2f} s; copy it again"
         )
-    mono = samples.mean(axis=1)
     if not np.isfinite(mono).all():
         raise AudioError(f"{path}: holds NaN or infinite samples; repair or drop the utterance")
     if rate != SAMPLE_RATE:
@@ -57,6 +73,58 @@ def read(path: str | Path) -> np.ndarray:
     if not len(mono):
         raise AudioError(f"{path}: no sample is left at {SAMPLE_RATE} Hz; drop the utterance")
     return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def _open(path: Path) -> "InputContainer":
+    import av
+
+    try:
+        return av.open(str(path), metadata_errors="replace")
+    except av.FFmpegError as e:
+        raise AudioError(f"{path}: not readable as a video or audio file ({e.strerror}); copy it again") from None
+
+
+def _sound(path: Path, container: "InputContainer") -> "AudioStream":
+    if not container.streams.audio:
+        raise AudioError(f"{path}: has no audio track; drop the utterance")
+    return container.streams.audio[0]
+
+
+def _seconds(path: Path, container: "InputContainer", stream: "AudioStream") -> float:
+    """Duration of the sound by the header, the container's where the track's is not given."""
+    if stream.duration is not None and stream.time_base is not None:
+        seconds = float(stream.duration * stream.time_base)
+    else:
+        seconds = (container.duration or 0) / 1e6
+    if not 0 < seconds <= LONGEST:
+        raise AudioError(f"{path}: lasts {seconds:g} s by its header, which can't be; cut it again or drop it")
+    return seconds
+
+
+def _decode(path: Path) -> tuple[np.ndarray, int]:
+    """The sound of a container -> (samples,) float32 and its rate in Hz.
+
+    Channels are averaged; of surround sound the front centre is taken, where films have the dialogue (so does EmoBox
+    with MELD).
+    """
+    import av
+
+    with _open(path) as container:
+        stream = _sound(path, container)
+        resampler = av.AudioResampler(format="fltp")  # changes the sample format only
+        blocks = []
+        try:
+            for frame in container.decode(stream):
+                for part in resampler.resample(frame):
+                    names = [c.name for c in part.layout.channels]
+                    samples = part.to_ndarray()  # (channels, samples)
+                    surround = len(names) > 2 and "FC" in names
+                    blocks.append(samples[names.index("FC")] if surround else samples.mean(axis=0))
+        except av.FFmpegError as e:
+            raise AudioError(f"{path}: can't be decoded ({e.strerror}); copy it again or drop the utterance") from None
+        if not blocks:
+            raise AudioError(f"{path}: its audio track is empty; drop the utterance")
+        return np.concatenate(blocks), stream.rate
 
 
 def level(samples: np.ndarray, rms_dbfs: float) -> np.ndarray:
