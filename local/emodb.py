@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+"""Berlin EmoDB (Burkhardt et al. 2005, Interspeech), German, over EmoBox's five folds.
+
+local/emodb.py [--labels seven|native] [--skip-missing true|false] CORPORA DATADIR
+
+CORPORA/emodb holds wav/SSTTTEV.wav: speaker, text, emotion's first letter in German, version. EmoBox's folds are by
+utterance and share speakers.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fas import corpora
+from fas.corpora import Corpus, Utterance
+from fas.datadir import DataError
+
+
+def emodb(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
+    """Utterances in the order of their files. Raises DataError for names that are not EmoDB's."""
+    fold_of = corpora.read_folds("emodb")
+    for path in corpora.audio_files(folder, "wav/*", corpus):
+        name = path.stem
+        if len(name) != 7 or not name[:2].isdigit():
+            raise DataError([f"{path}: not an EmoDB name (SSTTTEV); remove it from the folder"])
+        yield Utterance(
+            **corpora.ids("emodb", name[:2], name, joint="_"),  # two digits: any joint keeps speakers together
+            wav=path,
+            emotion=name[5],
+            fold=fold_of(name),
+        )
+
+
+if __name__ == "__main__":
+    corpora.main("emodb", emodb, __doc__)

@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""EMOVO (Costantini et al. 2014, LREC), Italian, one of six actors left out in each of six folds, as in EmoBox.
+
+local/emovo.py [--labels seven|native] [--skip-missing true|false] CORPORA DATADIR
+
+CORPORA/emovo holds f1 f2 f3 m1 m2 m3 with EMO-ACTOR-SENTENCE.wav (dis-f1-b1.wav), at any depth. EMO is dis gio neu pau
+rab sor tri. EmoBox's folds may be numbered differently; their mean is the same.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fas import corpora
+from fas.corpora import Corpus, Utterance
+from fas.datadir import DataError
+
+ACTORS = ("f1", "f2", "f3", "m1", "m2", "m3")
+
+
+def emovo(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
+    """Utterances in the order of their files. Raises DataError for names that are not EMOVO's."""
+    for path in corpora.audio_files(folder, "**/*", corpus):
+        fields = path.stem.split("-")
+        if len(fields) != 3 or fields[1] not in ACTORS:
+            raise DataError([f"{path}: not an EMOVO name (EMO-ACTOR-SENTENCE); remove it from the folder"])
+        emotion, actor, sentence = fields
+        yield Utterance(
+            **corpora.ids("emovo", actor, path.stem),
+            wav=path,
+            emotion=emotion,
+            text=corpus.sentences.get(sentence, ""),
+            sex=actor[0],
+            fold=ACTORS.index(actor) + 1,
+        )
+
+
+if __name__ == "__main__":
+    corpora.main("emovo", emovo, __doc__)
