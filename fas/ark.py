@@ -7,7 +7,7 @@ import kaldiio
 import numpy as np
 from kaldiio.matio import read_kaldi
 
-from fas import datadir
+from fas import datadir, stamp
 
 
 class ArkError(Exception):
@@ -33,6 +33,13 @@ def read_scp(path: Path) -> dict[str, tuple[str, int]]:
     if problems:
         raise datadir.DataError(problems)
     return locations
+
+
+def digest(folder: Path) -> str:
+    """Identity of a feature folder: its table's content and its arks' sizes and times."""
+    scp = folder / "feats.scp"
+    arks = sorted({a for a, _ in read_scp(scp).values()})
+    return stamp.digest(stamp.digest_file(scp), *(stamp.stat_line(a) for a in arks))
 
 
 class Reader:

@@ -1,4 +1,4 @@
-"""Features of many utterances as patches on disk, read through memory maps, in padded batches.
+"""Features of many utterances as patches on disk, read through memory maps, in packed batches.
 
 Patchify (Eq. 1) has no parameters, so it is done once: beside a feats.scp lies patch<s>/ with the means over s frames
 of every utterance in one array, and mean and deviation over all frames of each utterance. No process holds a corpus.
@@ -7,6 +7,7 @@ of every utterance in one array, and mean and deviation over all frames of each 
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,20 @@ from fas import ark, datadir, stamp
 from fas.conf import ConfError
 from fas.model import patchify
 
+CHUNK = 64  # utterances at once where statistics are summed
+
 
 class Store:
-    """Patches of one stream of one set."""
+    """Patches of one stream of one set.
+
+    patches: (sum of N, D); moments: (utterances, 2 D), the mean and the standard deviation over all frames of each.
+    """
 
     def __init__(self, folder: Path, patch: int):
         if not (folder / "feats.scp").exists():
             raise datadir.DataError([f"{folder}/feats.scp: no features; run the stage that writes {folder} first"])
         self.folder = folder / f"patch{patch}"
-        self.inputs = {"features": features_digest(folder)}
+        self.inputs = {"features": ark.digest(folder)}
         self.patch = patch
         with stamp.locked(folder / f".patch{patch}.lock"):
             if not stamp.is_whole(self.folder, self.inputs):
@@ -65,50 +71,57 @@ class Store:
             json.dump(index, f)
         stamp.mark_whole(self.folder, self.inputs, ["patches.npy", "moments.npy", "index.json"])
 
-    def __getitem__(self, utt: str) -> np.ndarray:
-        """(N, D) patches of one utterance."""
-        start, end, _ = self._find(utt)
-        return self.patches[start:end]
-
-    def moment(self, utt: str) -> np.ndarray:
-        """(2 D,) mean and standard deviation over the frames of one utterance."""
-        return self.moments[self._find(utt)[2]]
-
-    def _find(self, utt: str) -> list[int]:
+    def find(self, utt: str) -> list[int]:
+        """First patch, last patch + 1 and row of an utterance in the arrays. Raises DataError."""
         if utt not in self.index:
             raise datadir.DataError([f"{self.folder}: no utterance {utt!r}; extract the features of its set again"])
         return self.index[utt]
 
 
-def features_digest(folder: Path) -> str:
-    """Identity of a feature folder: its tables' content and its arks' sizes and times."""
-    scp = folder / "feats.scp"
-    arks = sorted({a for a, _ in ark.read_scp(scp).values()})
-    return stamp.digest(stamp.digest_file(scp), *(stamp.stat_line(a) for a in arks))
+open_store = cache(Store)  # one object for each folder in a process
 
 
 @dataclass
 class Batch:
-    """Patches (B, N, D) and lengths (B,) of each stream, labels (B,), utterances."""
+    """Packed patches (M, D) and lengths (B,) of each stream, and labels (B,)."""
 
     patches: dict[str, Tensor]
     lengths: dict[str, Tensor]
     labels: Tensor
-    utts: list[str]
 
     def to(self, device: str) -> "Batch":
         return Batch(
             {n: p.to(device, non_blocking=True) for n, p in self.patches.items()},
             {n: le.to(device, non_blocking=True) for n, le in self.lengths.items()},
             self.labels.to(device),
-            self.utts,
         )
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a stream's patches come from: base/<set>/below, such as dump/ssl/x, ".", and what is done to them."""
+
+    base: Path
+    below: str = "."
+    patch: int = 5
+    cmn: bool = False
+
+
+@dataclass
+class Rows:
+    """Where the patches of each utterance lie: number of the store, first patch, patches, row of the moments."""
+
+    source: Source
+    stores: list[Store]
+    store: np.ndarray
+    start: np.ndarray
+    length: np.ndarray
+    row: np.ndarray
 
 
 class Dataset:
     """The streams of one or more data dirs.
 
-    folders: stream name -> (feature base such as dump/ssl/x, folder below the set or ".", patch).
     speaker_norm: z-score each stream per speaker over that speaker's own utterances in these data dirs
     (transductive when they are a test set).
     """
@@ -116,7 +129,7 @@ class Dataset:
     def __init__(
         self,
         dirs: Sequence[Path],
-        folders: dict[str, tuple[Path, str, int]],
+        sources: dict[str, Source],
         labels: list[str],
         speaker_norm: bool = False,
     ):
@@ -125,70 +138,85 @@ class Dataset:
         self.labels = {label: i for i, label in enumerate(labels)}
         self.utts = [u for u in self.data.utts if self.data.utt2emo[u] in self.labels]
         self.dropped = len(self.data) - len(self.utts)
-        self.stores: dict[str, dict[str, Store]] = {}
-        for name, (base, below, patch) in folders.items():
-            stores = {d: Store(base / datadir.home(d).name / below, patch) for d in dirs}
-            self.stores[name] = {u: stores[d] for d, s in zip(dirs, self.sets, strict=True) for u in s.wav}
-            dims = {str(s.folder): s.dim for s in stores.values()}
-            if len(set(dims.values())) > 1:
-                raise ConfError(f"stream {name}: the sets' features differ in width: {dims}")
-        self.speaker = self._speaker_statistics() if speaker_norm else {}
+        self.references = np.array([self.labels[self.data.utt2emo[u]] for u in self.utts])
+        speakers = sorted({self.data.utt2spk[u] for u in self.utts})
+        self.speaker = np.array([speakers.index(self.data.utt2spk[u]) for u in self.utts])
+        self.streams = {n: self._rows(n, dirs, s) for n, s in sources.items()}
+        self.normal = {n: self._speaker_statistics(n) for n in sources} if speaker_norm else {}
+
+    def __len__(self) -> int:
+        return len(self.utts)
+
+    def _rows(self, name: str, dirs: Sequence[Path], source: Source) -> Rows:
+        stores = [open_store(source.base / datadir.home(d).name / source.below, source.patch) for d in dirs]
+        dims = {str(s.folder): s.dim for s in stores}
+        if len(set(dims.values())) > 1:
+            raise ConfError(f"stream {name}: the sets' features differ in width: {dims}")
+        number = {u: i for i, s in enumerate(self.sets) for u in s.wav}
+        store = np.array([number[u] for u in self.utts])
+        found = np.array([stores[i].find(u) for i, u in zip(store, self.utts, strict=True)]).reshape(-1, 3)
+        return Rows(source, stores, store, found[:, 0], found[:, 1] - found[:, 0], found[:, 2])
 
     def dim(self, name: str) -> int:
         """Width D of a stream."""
-        return next(iter(self.stores[name].values())).dim
+        return self.streams[name].stores[0].dim
 
-    def digest(self) -> str:
-        """Identity of features and labels."""
-        stores = {str(s.folder): s for by_utt in self.stores.values() for s in by_utt.values()}
-        features = [f"{k} {stores[k].inputs['features']}" for k in sorted(stores)]
-        return stamp.digest(*features, *(s.labels_digest() for s in self.sets), *self.labels)
-
-    def statistics(self, name: str, utts: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (D,) over all patches of a stream, in float64, one utterance at a time."""
+    def statistics(self, name: str, keep: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation (D,) over the patches of a stream (of the utterances `keep`), in float64."""
         total = square = 0.0
         count = 0
-        for utt in self.utts if utts is None else utts:
-            x = self.stores[name][utt][utt].astype(np.float64)
+        wanted = np.arange(len(self)) if keep is None else keep
+        for i in range(0, len(wanted), CHUNK):
+            x = self._gather(name, wanted[i : i + CHUNK]).astype(np.float64)
             total, square, count = total + x.sum(0), square + (x * x).sum(0), count + len(x)
         mean = total / count
-        std = np.sqrt(np.maximum(square / count - mean**2, 0))
-        return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
+        return mean, np.sqrt(np.maximum(square / count - mean**2, 0))
 
-    def _speaker_statistics(self) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
-        by_speaker: dict[str, list[str]] = {}
-        for utt in self.data.utts:
-            by_speaker.setdefault(self.data.utt2spk[utt], []).append(utt)
-        made = {}
-        for name in self.stores:
-            for speaker, utts in by_speaker.items():
-                mean, std = self.statistics(name, utts)
-                made[name, speaker] = mean.numpy(), std.clamp(min=1e-5).numpy()
-        return made
+    def _speaker_statistics(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation (speakers, D) of a stream."""
+        each = [self.statistics(name, np.flatnonzero(self.speaker == s)) for s in range(self.speaker.max() + 1)]
+        mean, std = (np.stack(x).astype(np.float32) for x in zip(*each, strict=True))
+        return mean, np.maximum(std, 1e-5)
 
-    def patches(self, name: str, utt: str) -> np.ndarray:
-        """(N, D) float32 patches of a stream, normalised per speaker where asked for."""
-        x = self.stores[name][utt][utt].astype(np.float32)
-        if self.speaker:
-            mean, std = self.speaker[name, self.data.utt2spk[utt]]
-            x = (x - mean) / std
-        return x
+    def _gather(self, name: str, chosen: np.ndarray) -> np.ndarray:
+        """(M, D) float32 patches of the utterances numbered `chosen`, one utterance behind the other, after cmn."""
+        rows = self.streams[name]
+        pieces = [
+            rows.stores[k].patches[first : first + length]
+            for k, first, length in zip(rows.store[chosen], rows.start[chosen], rows.length[chosen], strict=True)
+        ]
+        if rows.source.cmn:
+            pieces = [p - p.mean(0, dtype=np.float32) for p in pieces]
+        return np.concatenate(pieces, dtype=np.float32)
 
-    def batch(self, utts: list[str]) -> Batch:
-        """Padded batch of these utterances."""
+    def batch(self, chosen: np.ndarray) -> Batch:
+        """The utterances numbered `chosen`, normalised per speaker where asked for."""
         patches, lengths = {}, {}
-        for name in self.stores:
-            arrays = [self.patches(name, u) for u in utts]
-            lengths[name] = torch.tensor([len(a) for a in arrays])
-            padded = np.zeros((len(utts), max(map(len, arrays)), arrays[0].shape[1]), np.float32)
-            for i, a in enumerate(arrays):
-                padded[i, : len(a)] = a
-            patches[name] = torch.from_numpy(padded)
-        labels = torch.tensor([self.labels[self.data.utt2emo[u]] for u in utts])
-        return Batch(patches, lengths, labels, utts)
+        for name, rows in self.streams.items():
+            made = self._gather(name, chosen)
+            if self.normal:
+                mean, std = (x[np.repeat(self.speaker[chosen], rows.length[chosen])] for x in self.normal[name])
+                made = (made - mean) / std
+            patches[name] = torch.from_numpy(made)
+            lengths[name] = torch.from_numpy(rows.length[chosen])
+        return Batch(patches, lengths, torch.from_numpy(self.references[chosen]))
 
     def batches(self, size: int, order: np.ndarray | None = None) -> Iterator[Batch]:
-        """All utterances in batches, in the given order of indices (C locale's order without)."""
-        utts = self.utts if order is None else [self.utts[i] for i in order]
-        for i in range(0, len(utts), size):
-            yield self.batch(utts[i : i + size])
+        """All utterances in batches, in the given order of numbers (C locale's order without)."""
+        order = np.arange(len(self)) if order is None else order
+        for i in range(0, len(order), size):
+            yield self.batch(order[i : i + size])
+
+    def moments(self) -> np.ndarray:
+        """(utterances, sum of 2 D) mean and deviation over the frames of each stream; z-scored per speaker if asked."""
+        made = np.empty((len(self), sum(2 * self.dim(n) for n in self.streams)))
+        column = 0
+        for name, rows in self.streams.items():
+            for number, store in enumerate(rows.stores):
+                own = np.flatnonzero(rows.store == number)
+                made[own, column : column + 2 * store.dim] = store.moments[rows.row[own]]
+            column += 2 * self.dim(name)
+        for speaker in np.unique(self.speaker) if self.normal else []:
+            own = self.speaker == speaker
+            made[own] = (made[own] - made[own].mean(0)) / np.maximum(made[own].std(0), 1e-5)
+        return made

@@ -1,4 +1,4 @@
-"""Figures of a classifier: accuracy (WA), unweighted average recall (UAR), macro F1, and how they are spread."""
+"""Figures of a classifier: accuracy (WA), unweighted average recall (UAR), macro F1."""
 
 from typing import Any
 
@@ -24,22 +24,3 @@ def scores(references: np.ndarray, predictions: np.ndarray, classes: int) -> dic
         "recall": [float(recall[c]) if c in present else None for c in every],
         "confusion": confusion_matrix(references, predictions, labels=every).tolist(),
     }
-
-
-def speaker_interval(
-    correct: dict[str, float], speaker: dict[str, str], rounds: int = 2000, level: float = 0.95
-) -> tuple[float, float]:
-    """Bootstrap interval of the accuracy over speakers: whole speakers are drawn with replacement (Efron 1979).
-
-    correct: utterance -> share of the seeds that got it right.
-    """
-    speakers = sorted({speaker[u] for u in correct})
-    row = {s: i for i, s in enumerate(speakers)}
-    right, count = np.zeros(len(speakers)), np.zeros(len(speakers))
-    for utt, value in correct.items():
-        right[row[speaker[utt]]] += value
-        count[row[speaker[utt]]] += 1
-    drawn = np.random.default_rng(0).integers(len(speakers), size=(rounds, len(speakers)))
-    accuracy = right[drawn].sum(1) / count[drawn].sum(1)
-    tail = (1 - level) / 2
-    return float(np.quantile(accuracy, tail)), float(np.quantile(accuracy, 1 - tail))

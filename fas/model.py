@@ -1,12 +1,15 @@
-"""The FAS fusion head: patchify, distil, let a few queries attend, classify (arXiv 2601.04564, Section 3).
+"""The FAS head: patchify, distil, let a few queries attend, classify (arXiv 2601.04564, Section 3).
 
 Two (or any number of) frozen encoders have turned an utterance into streams of frames. This file holds all that
-is learned on top of them. At the paper's widths the head has 3,451,911 parameters.
+is learned on top of them. At the paper's widths the head has 3,451,911 parameters. `fusion` puts one of the heads
+that the paper compares with in the place of the queries (fas/ablations.py).
 
-Shapes: B utterances, T frames, N tokens, D width of a stream's frame, d model width, Q queries, C classes.
+Shapes: B utterances, T frames, N tokens, M tokens of all utterances of a batch together, D width of a stream's frame,
+d model width, Q queries, C classes.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,21 +19,26 @@ from torch import Tensor, nn
 class Stream:
     """One named input of the head.
 
-    dim: width D of a frame; patch: frames averaged into one token (s of Eq. 1); tokens: the budget K of Eq. 3, or
-    None to keep every token.
+    dim: width D of a frame; patch: frames averaged into one token (s of Eq. 1); tokens: the budget of Eq. 3, a number
+    K, a share of the utterance's tokens, or None to keep every token; cmn: the mean over the utterance is taken out of
+    its patches (as cepstral mean normalisation does), which leaves what changes in it and not what stays, the corpus's
+    sound among that.
     """
 
     dim: int
     patch: int = 5
-    tokens: int | None = None
+    tokens: int | float | None = None
+    cmn: bool = False
 
 
 @dataclass(frozen=True)
 class FASConfig:
     """Sizes of the head. The defaults are those of the paper's Table 3.
 
-    channel_dropout: share of a stream's dimensions that an utterance loses in training; stream_dropout: share of
-    utterances that lose a stream.
+    choice: which tokens a budget keeps, those of largest norm (Eq. 2), uniform (evenly spaced) or random;
+    In training only: channel_dropout, the share of a stream's dimensions that an utterance loses; stream_dropout, the
+    share of utterances that lose a stream; stream_swap, the share of utterances that are given another one's stream,
+    which makes conflicts out of speech that has none.
     """
 
     streams: dict[str, Stream]
@@ -39,8 +47,18 @@ class FASConfig:
     queries: int = 2
     heads: int = 8
     dropout: float = 0.4
+    choice: str = "norm"
     channel_dropout: float = 0.0
     stream_dropout: dict[str, float] = field(default_factory=dict)
+    stream_swap: dict[str, float] = field(default_factory=dict)
+
+
+class Tokens(NamedTuple):
+    """Distilled tokens of one stream: vectors (B, K, d), their mask (B, K), their places in the utterance (B, K)."""
+
+    vectors: Tensor
+    mask: Tensor
+    index: Tensor
 
 
 def lengths_to_mask(lengths: Tensor, size: int) -> Tensor:
@@ -54,11 +72,11 @@ def patchify(frames: Tensor, lengths: Tensor, patch: int) -> tuple[Tensor, Tenso
     frames (B, T, D), lengths (B,) -> tokens (B, ceil(T / patch), D) and their lengths (B,).
     Frames beyond an utterance's length never count, and padding tokens are zero.
     """
-    if patch == 1:
-        return frames, lengths
     batch, size, dim = frames.shape
-    tokens = -(-size // patch)
     valid = lengths_to_mask(lengths, size).unsqueeze(-1).to(frames.dtype)
+    if patch == 1:
+        return frames * valid, lengths
+    tokens = -(-size // patch)
     frames = nn.functional.pad(frames * valid, (0, 0, 0, tokens * patch - size))
     valid = nn.functional.pad(valid, (0, 0, 0, tokens * patch - size))
     total = frames.view(batch, tokens, patch, dim).sum(2)
@@ -66,29 +84,33 @@ def patchify(frames: Tensor, lengths: Tensor, patch: int) -> tuple[Tensor, Tenso
     return total / count.clamp(min=1), -(-lengths // patch)
 
 
-def top_k(tokens: Tensor, lengths: Tensor, k: int | None) -> tuple[Tensor, Tensor]:
-    """Keep the k tokens of largest L2 norm (Eq. 2-3), fewer where the utterance has fewer.
+def distil(tokens: Tensor, lengths: Tensor, budget: int | float | None, choice: str = "norm") -> Tokens:
+    """Keep a budget of tokens (Eq. 2-3): of largest L2 norm, evenly spaced, or at random; all where they are fewer.
 
-    tokens (B, N, d), lengths (B,) -> kept tokens (B, min(k, N), d) and their mask (B, min(k, N)).
+    tokens (B, N, d), lengths (B,) -> Tokens, in order of choice.
     """
-    mask = lengths_to_mask(lengths, tokens.shape[1])
-    if k is None or k >= tokens.shape[1]:
-        return tokens, mask
-    scores = tokens.norm(dim=-1).masked_fill(~mask, -torch.inf)
-    index = scores.topk(k, dim=1).indices
-    return tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1])), mask.gather(1, index)
+    size = tokens.shape[1]
+    mask = lengths_to_mask(lengths, size)
+    place = torch.arange(size, device=tokens.device).expand(len(tokens), -1)
+    if budget is None or (isinstance(budget, int) and budget >= size):
+        return Tokens(tokens, mask, place)
+    kept = lengths.clamp(max=budget) if isinstance(budget, int) else (lengths * budget).ceil().long()
+    if choice == "uniform":  # token n stands first where floor((n + 1) k / length) steps up
+        scores = ((place + 1) * kept[:, None] // lengths[:, None] - place * kept[:, None] // lengths[:, None]).float()
+    else:
+        scores = tokens.norm(dim=-1) if choice == "norm" else torch.rand(mask.shape, device=tokens.device)
+    most = int(kept.max())
+    index = scores.masked_fill(~mask, -torch.inf).topk(most, dim=1).indices
+    vectors = tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+    return Tokens(vectors, lengths_to_mask(kept, most), index)
 
 
-class FAS(nn.Module):
-    """Learnable queries over the distilled tokens of all streams, then an MLP (Eq. 1-4)."""
+class QueryFusion(nn.Module):
+    """Q learnable queries cross-attend to the tokens of all streams (Eq. 4), then an MLP over the flattened queries."""
 
     def __init__(self, config: FASConfig):
         super().__init__()
-        self.config = config
         d, q = config.width, config.queries
-        self.mean = nn.ParameterDict({n: _constant(torch.zeros(s.dim)) for n, s in config.streams.items()})
-        self.scale = nn.ParameterDict({n: _constant(torch.ones(s.dim)) for n, s in config.streams.items()})
-        self.project = nn.ModuleDict({n: nn.Linear(s.dim, d) for n, s in config.streams.items()})
         self.queries = nn.Parameter(torch.randn(q, d) * d**-0.5)
         self.norm_tokens = nn.LayerNorm(d)
         self.attention = nn.MultiheadAttention(d, config.heads, dropout=config.dropout, batch_first=True)
@@ -107,6 +129,28 @@ class FAS(nn.Module):
             nn.Linear(d // 2, config.classes),
         )
 
+    def forward(self, streams: dict[str, Tokens], weights: bool = False) -> tuple[Tensor, Tensor | None]:
+        """-> logits (B, C), and, where asked for, each token's attention (B, N), the mean over queries and heads."""
+        tokens = self.norm_tokens(torch.cat([s.vectors for s in streams.values()], 1))
+        mask = torch.cat([s.mask for s in streams.values()], 1)
+        queries = self.queries.expand(len(tokens), -1, -1)
+        attended, attention = self.attention(queries, tokens, tokens, key_padding_mask=~mask, need_weights=weights)
+        hidden = self.norm_attention(queries + attended)
+        hidden = self.norm_feed_forward(hidden + self.feed_forward(hidden))
+        return self.classifier(hidden.flatten(1)), attention.mean(1) if weights else None
+
+
+class FAS(nn.Module):
+    """Each stream standardised, projected to the model's width and distilled; then the fusion (Eq. 1-4)."""
+
+    def __init__(self, config: FASConfig, fusion: nn.Module | None = None):
+        super().__init__()
+        self.config = config
+        self.mean = nn.ParameterDict({n: _constant(torch.zeros(s.dim)) for n, s in config.streams.items()})
+        self.scale = nn.ParameterDict({n: _constant(torch.ones(s.dim)) for n, s in config.streams.items()})
+        self.project = nn.ModuleDict({n: nn.Linear(s.dim, config.width) for n, s in config.streams.items()})
+        self.fusion = fusion or QueryFusion(config)
+
     def set_statistics(self, name: str, mean: Tensor, std: Tensor) -> None:
         """Standardise the stream `name` by these statistics of the training set, each (D,)."""
         self.mean[name].copy_(mean)
@@ -114,40 +158,65 @@ class FAS(nn.Module):
 
     def forward(self, frames: dict[str, Tensor], lengths: dict[str, Tensor]) -> Tensor:
         """Frames (B, T, D) and lengths (B,) of each stream -> logits (B, C)."""
-        patches = {n: patchify(frames[n], lengths[n], s.patch) for n, s in self.config.streams.items()}
-        return self.fuse({n: p for n, (p, _) in patches.items()}, {n: le for n, (_, le) in patches.items()})
+        patches, tokens = {}, {}
+        for name, stream in self.config.streams.items():
+            padded, tokens[name] = patchify(frames[name], lengths[name], stream.patch)
+            if stream.cmn:
+                padded = padded - padded.sum(1, keepdim=True) / tokens[name][:, None, None]
+            patches[name] = padded[lengths_to_mask(tokens[name], padded.shape[1])]
+        return self.fuse(patches, tokens)
 
     def fuse(
         self, patches: dict[str, Tensor], lengths: dict[str, Tensor], mix: tuple[float, Tensor] | None = None
     ) -> Tensor:
-        """What follows patchify: (B, N, D) patches and (B,) lengths of each stream -> logits (B, C).
+        """What follows patchify and cmn: packed patches (M, D), utterance behind utterance, and lengths (B,) -> (B, C).
 
         mix: weight and permutation (B,) of mixup between utterances, token by token (Zhang et al. 2018), in training.
         """
-        kept, masks = [], []
+        return self.fusion(self.tokens(patches, lengths, mix))[0]
+
+    def attend(
+        self, patches: dict[str, Tensor], lengths: dict[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tokens], Tensor]:
+        """Logits (B, C), the kept tokens of each stream, and their attention (B, sum of K), stream after stream."""
+        streams = self.tokens(patches, lengths)
+        logits, attention = self.fusion(streams, weights=True)
+        return logits, streams, attention
+
+    def tokens(
+        self, patches: dict[str, Tensor], lengths: dict[str, Tensor], mix: tuple[float, Tensor] | None = None
+    ) -> dict[str, Tokens]:
+        """The distilled tokens of each stream, from packed patches (M, D) and lengths (B,)."""
+        made = {}
         for name, stream in self.config.streams.items():
+            length = lengths[name]
             standard = (patches[name] - self.mean[name]) * self.scale[name]
-            tokens, length = self.project[name](self._drop_channels(standard)), lengths[name]
+            projected = self.project[name](self._drop_channels(standard, length))
+            tokens = projected.new_zeros(len(length), int(length.max()), projected.shape[-1])
+            tokens[lengths_to_mask(length, tokens.shape[1])] = projected
+            tokens, length = self._swap(name, tokens, length)
             if mix is not None:
                 weight, other = mix
-                tokens = tokens * lengths_to_mask(length, tokens.shape[1]).unsqueeze(-1)
                 tokens, length = weight * tokens + (1 - weight) * tokens[other], torch.maximum(length, length[other])
-            tokens, mask = top_k(tokens, length, stream.tokens)
-            kept.append(tokens)
-            masks.append(mask & self._present(name, mask))
-        tokens, mask = self.norm_tokens(torch.cat(kept, 1)), torch.cat(masks, 1)
-        queries = self.queries.expand(len(tokens), -1, -1)
-        attended, _ = self.attention(queries, tokens, tokens, key_padding_mask=~mask, need_weights=False)
-        hidden = self.norm_attention(queries + attended)
-        hidden = self.norm_feed_forward(hidden + self.feed_forward(hidden))
-        return self.classifier(hidden.flatten(1))
+            kept = distil(tokens, length, stream.tokens, self.config.choice)
+            made[name] = kept._replace(mask=kept.mask & self._present(name, kept.mask))
+        return made
 
-    def _drop_channels(self, patches: Tensor) -> Tensor:
+    def _drop_channels(self, patches: Tensor, length: Tensor) -> Tensor:
         """Dropout of whole feature dimensions of an utterance, the same in all of its patches, in training."""
         if not self.training or not self.config.channel_dropout:
             return patches
-        keep = torch.empty_like(patches[:, :1]).bernoulli_(1 - self.config.channel_dropout)
-        return patches * keep / (1 - self.config.channel_dropout)
+        keep = patches.new_empty(len(length), patches.shape[1]).bernoulli_(1 - self.config.channel_dropout)
+        return patches * (keep / (1 - self.config.channel_dropout)).repeat_interleave(length, 0)
+
+    def _swap(self, name: str, tokens: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+        """This stream of a share of the utterances taken from others of the batch, in training."""
+        rate = self.config.stream_swap.get(name, 0.0) if self.training else 0.0
+        if not rate:
+            return tokens, length
+        own = torch.arange(len(length), device=length.device)
+        source = torch.where(torch.rand(len(length), device=length.device) < rate, own[torch.randperm(len(own))], own)
+        return tokens[source], length[source]
 
     def _present(self, name: str, mask: Tensor) -> Tensor:
         """(B, 1), False for the utterances that this stream is hidden from in this training step."""

@@ -1,26 +1,29 @@
 #!/usr/bin/env bash
-# Train one system with several seeds, each a job.
+# Train systems over folds and seeds; jobs share the trainings out among themselves.
 # steps/train_fas.sh --conf conf/fas/fas.yaml --feats "ssl=dump/ssl/x text=dump/text/y" --seeds "1 2 3" \
 #   "data/a/train data/b/train" data/a/dev exp/fas
 # writes exp/fas/seedN/{conf.yaml, labels, best.pt, last.pt, log.jsonl, curves.png, tb/}; goes on where it was stopped.
+# {fold} in the sets and {system} and {fold} in OUT are filled in: "data/a/fold{fold}/train" ... "exp/{system}/fold{fold}"
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
 . "$FAS_ROOT/cmd.sh"
 # Options
-nj=2  # seeds at once
+nj=2  # parallel jobs
 cmd=$cpu_cmd  # launcher
-conf=$FAS_ROOT/conf/fas/fas.yaml  # system
+conf=$FAS_ROOT/conf/fas/fas.yaml  # systems, a list
 feats=  # KIND=FOLDER of each kind of features (ssl, whisper, text)
-seeds=42  # seeds
+seeds=42  # seeds, a list
+folds=  # folds, a list
 # End of options
 . "$FAS_ROOT/utils/parse_options.sh"
 if [[ $# -ne 3 ]]; then echo "usage: $0 [options] TRAIN-DIRS DEV-DIRS OUT; see --help" >&2; exit 2; fi
+read -ra confs <<<"$conf"
 read -ra train <<<"$1"
 read -ra dev <<<"$2"
 read -ra launcher <<<"$cmd"
-read -ra seed_list <<<"$seeds"
 read -ra feats_list <<<"$feats"
-args=(--conf "$conf" --train "${train[@]}" --dev "${dev[@]}" --seeds "$seeds" --out "$3" "${feats_list[@]/#/--feats=}")
+args=(--conf "${confs[@]}" --train "${train[@]}" --dev "${dev[@]}" --seeds "$seeds" --folds "$folds" --out "$3")
+args+=("${feats_list[@]/#/--feats=}")
 
 status=0
 "$FAS_PYTHON" -m fas.bin.train "${args[@]}" --check || status=$?
@@ -29,5 +32,4 @@ case $status in
   3) ;;
   *) exit "$status" ;;
 esac
-"${launcher[@]}" --max-jobs-run "$nj" JOB="1:${#seed_list[@]}" "$3/log/train.JOB.log" \
-  "$FAS_PYTHON" -m fas.bin.train "${args[@]}" --job JOB
+"${launcher[@]}" JOB="1:$nj" "${3%%/\{*}/log/train.JOB.log" "$FAS_PYTHON" -m fas.bin.train "${args[@]}" --job JOB

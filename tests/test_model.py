@@ -2,21 +2,31 @@
 
 import pytest
 import torch
+from torch import nn
 
-from fas.model import FAS, FASConfig, Stream, patchify, top_k
+from fas.ablations import FUSIONS, ConcatFusion, GatedFusion, MeanFusion
+from fas.model import FAS, FASConfig, Stream, distil, patchify
 
 PAPER = FASConfig({"acoustic": Stream(64, 5, 8), "semantic": Stream(1280, 5, 16)})
 
 
-def test_published_number_of_parameters() -> None:
-    trainable = sum(p.numel() for p in FAS(PAPER).parameters() if p.requires_grad)
-    assert trainable == 3_451_911
+@pytest.mark.parametrize(
+    ("fusion", "published"),
+    [(None, 3_451_911), (MeanFusion, 822_279), (ConcatFusion, 1_217_543), (GatedFusion, 1_480_199)],
+)
+def test_number_of_parameters(fusion: type[nn.Module] | None, published: int) -> None:
+    """Table 4 of the paper: 3.45 M, without queries 0.82 M, Concat 1.22 M; Gated (1.65 M) is a reconstruction."""
+    model = FAS(PAPER, fusion(PAPER) if fusion else None)
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == published
 
 
+@pytest.mark.parametrize("fusion", [None, *FUSIONS.values()])
+@pytest.mark.parametrize("choice", ["norm", "uniform"])
 @pytest.mark.parametrize("length", [1, 2, 4, 5, 6, 39, 40, 41, 100])
-def test_padding_never_changes_a_result(length: int) -> None:
+def test_padding_never_changes_a_result(length: int, choice: str, fusion: type[nn.Module] | None) -> None:
     torch.manual_seed(0)
-    model = FAS(FASConfig({"a": Stream(6, 5, 8), "b": Stream(3, 1, None)}, width=16, heads=2)).eval()
+    config = FASConfig({"a": Stream(6, 5, 8), "b": Stream(3, 1, 0.3)}, width=16, heads=2, choice=choice)
+    model = FAS(config, fusion(config) if fusion else None).eval()
     frames = {"a": torch.randn(1, length, 6), "b": torch.randn(1, length, 3)}
     lengths = {"a": torch.tensor([length]), "b": torch.tensor([length])}
     alone = model(frames, lengths)
@@ -34,10 +44,41 @@ def test_patchify_is_the_mean_over_frames() -> None:
 
 def test_top_k_keeps_the_largest_norms_within_the_length() -> None:
     tokens = torch.tensor([[[1.0], [-5.0], [3.0], [100.0]]])
-    kept, mask = top_k(tokens, torch.tensor([3]), 2)
-    assert sorted(kept.flatten().tolist()) == [-5.0, 3.0] and mask.all()
-    kept, mask = top_k(tokens, torch.tensor([1]), 2)
-    assert mask.sum() == 1 and kept[mask].item() == 1.0
+    kept = distil(tokens, torch.tensor([3]), 2)
+    assert sorted(kept.vectors.flatten().tolist()) == [-5.0, 3.0] and kept.mask.all()
+    assert sorted(kept.index.flatten().tolist()) == [1, 2]
+    kept = distil(tokens, torch.tensor([1]), 2)
+    assert kept.vectors[kept.mask].flatten().tolist() == [1.0]
+    kept = distil(tokens, torch.tensor([3]), 0.5)
+    assert kept.mask.sum() == 2
+
+
+@pytest.mark.parametrize(("length", "k"), [(10, 3), (7, 7), (5, 8), (100, 16)])
+def test_uniform_choice_is_evenly_spaced(length: int, k: int) -> None:
+    kept = distil(torch.randn(1, 120, 4), torch.tensor([length]), k, "uniform")
+    places = sorted(kept.index[kept.mask].tolist())
+    assert len(places) == min(k, length) and places[-1] < length
+    gaps = [b - a for a, b in zip([-1, *places], places, strict=False)]
+    assert max(gaps) - min(gaps) <= 1
+
+
+def test_random_choice_differs_from_draw_to_draw() -> None:
+    tokens, lengths = torch.randn(1, 50, 4), torch.tensor([40])
+    drawn = [distil(tokens, lengths, 5, "random") for _ in range(8)]
+    assert len({tuple(sorted(d.index[0].tolist())) for d in drawn}) > 1
+    assert all(d.index.max() < 40 and d.mask.all() for d in drawn)
+
+
+def test_attention_sums_to_one_and_spares_padding() -> None:
+    torch.manual_seed(0)
+    model = FAS(FASConfig({"a": Stream(4, 1, 3), "b": Stream(4, 1)}, width=16, heads=2)).eval()
+    lengths = {"a": torch.tensor([2, 6]), "b": torch.tensor([5, 1])}
+    patches = {n: torch.randn(int(le.sum()), 4) for n, le in lengths.items()}
+    logits, streams, attention = model.attend(patches, lengths)
+    assert torch.allclose(logits, model.fuse(patches, lengths), atol=1e-5)
+    assert torch.allclose(attention.sum(1), torch.ones(2), atol=1e-5)
+    mask = torch.cat([s.mask for s in streams.values()], 1)
+    assert (attention[~mask] == 0).all() and mask.sum(1).tolist() == [2 + 5, 3 + 1]
 
 
 def test_hidden_stream_has_no_influence_in_training() -> None:
@@ -51,3 +92,25 @@ def test_hidden_stream_has_no_influence_in_training() -> None:
     assert torch.equal(first, second)
     model.eval()
     assert not torch.equal(first, model({"a": a, "b": torch.randn(2, 10, 4)}, lengths))
+
+
+def test_swapped_stream_comes_from_another_utterance_in_training() -> None:
+    torch.manual_seed(0)
+    streams = {"a": Stream(4, 1), "b": Stream(4, 1)}
+    model = FAS(FASConfig(streams, width=16, heads=2, dropout=0.0, stream_swap={"b": 1.0})).train()
+    lengths = {"a": torch.full((32,), 5), "b": torch.arange(1, 33)}
+    patches = {n: torch.randn(int(le.sum()), 4) for n, le in lengths.items()}
+    tokens, plain = model.tokens(patches, lengths), model.eval().tokens(patches, lengths)
+    assert torch.equal(tokens["a"].vectors, plain["a"].vectors)
+    given = tokens["b"].mask.sum(1)
+    assert sorted(given.tolist()) == list(range(1, 33)) and (given != lengths["b"]).sum() > 24
+    for i, length in enumerate(given.tolist()):
+        assert torch.equal(tokens["b"].vectors[i], plain["b"].vectors[length - 1])
+
+
+def test_cmn_takes_the_mean_of_the_utterance_out() -> None:
+    torch.manual_seed(0)
+    model = FAS(FASConfig({"a": Stream(4, 5, cmn=True)}, width=16, heads=2)).eval()
+    frames, lengths = torch.randn(2, 30, 4), torch.tensor([30, 15])
+    shifted = frames + torch.tensor([3.0, -1.0, 0.0, 7.0])
+    assert torch.allclose(model({"a": frames}, {"a": lengths}), model({"a": shifted}, {"a": lengths}), atol=1e-4)

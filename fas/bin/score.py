@@ -1,17 +1,34 @@
-"""Score the trained seeds of a system on test sets.
+"""Score trained systems on test sets, over folds and seeds.
 
-python -m fas.bin.score --feats ssl=dump/ssl/x --seeds "1 2 3" --model exp/fas data/a/test ...
-writes exp/fas/seedS/score/<set>/{hyp, result.json, confusion.png}. With --zero-shot a set whose corpus was trained on
-is refused, and only labels that its corpus has are given (the others' posteriors are masked; result.json names them).
+python -m fas.bin.score --feats ssl=dump/ssl/x --systems "fas words" --seeds "1 2 3" --model exp/{system} data/a/test
+writes MODEL/seedS/score/<set>/{hyp, result.json, confusion.png, evidence.jsonl}; {system} and {fold} as in
+fas.bin.train. With --zero-shot a set whose corpus was trained on is refused, and only labels that its corpus has are
+given (the others' posteriors are masked; result.json names them). --check exits 0 when all is scored, else 3.
 """
 
 import argparse
 import json
+import sys
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from fas import cli, conf, datadir, stamp
-from fas.bin.train import parse_feats
+from fas.bin.train import data_digest, fill, parse_feats
+
+read = cache(datadir.read)
+
+
+@dataclass
+class Scoring:
+    """One trained model on one set."""
+
+    model: Path
+    described: dict[str, Any]
+    directory: Path
+    out: Path
+    inputs: dict[str, str]
 
 
 def set_name(directory: Path) -> str:
@@ -20,69 +37,72 @@ def set_name(directory: Path) -> str:
     return "-".join([home.name, *directory.relative_to(home).parts])
 
 
-def refuse_trained(directory: Path, data: datadir.DataDir, model: Path, described: dict[str, Any]) -> None:
+def refuse_trained(directory: Path, model: Path, described: dict[str, Any]) -> None:
     """Raises DataError when a corpus of the set was trained on, by its name or by any utterance."""
-    trained = set(described["train_corpora"])
-    if seen := trained & set(data.corpus.split()):
+    data = read(directory)
+    if seen := set(described["train_corpora"]) & set(data.corpus.split()):
         raise datadir.DataError(
             [f"{directory}: {' '.join(seen)} was trained on ({model}/conf.yaml), so this is not zero-shot; use stage 5"]
         )
     for path in [*described["train_sets"], *described["dev_sets"]]:
-        if Path(path).is_dir() and (twice := datadir.read(Path(path)).wav.keys() & data.wav.keys()):
+        if Path(path).is_dir() and (twice := read(Path(path)).wav.keys() & data.wav.keys()):
             raise datadir.DataError([f"{directory}: utterance {min(twice)!r} was trained on ({path}); not zero-shot"])
+
+
+def scorings(args: argparse.Namespace) -> list[Scoring]:
+    """Every system, fold, seed and set. Raises ConfError for a model that is not trained."""
+    made = []
+    for system in args.systems.split() or [""]:
+        for fold in args.folds.split() or [""]:
+            folder = fill(args.model, system=system, fold=fold)
+            models = [m for m in (folder / f"seed{s}" for s in args.seeds.split()) if (m / stamp.DONE).exists()]
+            described = [conf.load(m / "conf.yaml") for m in models]
+            if len(models) < len(args.seeds.split()) and not (described and described[0]["system"] == "logreg"):
+                raise conf.ConfError(f"{folder}: not all of the seeds {args.seeds} are trained; run stage 4 first")
+            for model, description in zip(models, described, strict=True):
+                for directory in (fill(d, fold=fold) for d in args.sets):
+                    if args.zero_shot:
+                        refuse_trained(directory, model, description)
+                    inputs = {
+                        "model": stamp.digest_file(model / "best.pt"),
+                        "data": data_digest(description["streams"], parse_feats(args.feats), [directory]),
+                        "labels": stamp.digest(*read(directory).emotions),
+                        "protocol": "zero-shot" if args.zero_shot else "in-domain",
+                    }
+                    made.append(Scoring(model, description, directory, model / "score" / set_name(directory), inputs))
+    return made
 
 
 def run() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--feats", action="append", default=[])
+    parser.add_argument("--systems", default="")
+    parser.add_argument("--folds", default="")
     parser.add_argument("--seeds", required=True)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--zero-shot", action="store_true")
+    parser.add_argument("--job", type=int)
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("sets", type=Path, nargs="+")
     args = parser.parse_args()
-    models = [args.model / f"seed{s}" for s in args.seeds.split()]
-    todo = []
-    for model in models:
-        if not (model / stamp.DONE).exists():
-            raise conf.ConfError(f"{model}: is not trained yet; run stage 4 first")
-        described = conf.load(model / "conf.yaml")
-        for directory in args.sets:
-            data = datadir.read(directory)
-            if args.zero_shot:
-                refuse_trained(directory, data, model, described)
-            out = model / "score" / set_name(directory)
-            inputs = score_inputs(args, model, described, directory, data)
-            if not stamp.is_whole(out, inputs):
-                todo.append((model, described, directory, out, inputs))
+    every = scorings(args)
+    todo = [s for s in every if not stamp.is_whole(s.out, s.inputs)]
     if not todo:
-        stamp.log(f"{args.model}: scores are whole, nothing to do")
+        stamp.log(f"{args.model}: scores are whole ({len(every)}), nothing to do")
         return
-    for job in todo:
-        score_one(args, *job)
+    if args.check:
+        sys.exit(3)
+    for wait in (False, True):  # as in fas.bin.train
+        for scoring in todo:
+            scoring.out.mkdir(parents=True, exist_ok=True)
+            with stamp.locked(scoring.out / ".lock", wait) as mine:
+                if mine and not stamp.is_whole(scoring.out, scoring.inputs):
+                    score_one(args, scoring)
+                    left = sum(not (s.out / stamp.DONE).exists() for s in todo)
+                    stamp.log(f"{scoring.out} is scored; {left} of {len(every)} left")
 
 
-def score_inputs(
-    args: argparse.Namespace, model: Path, described: dict[str, Any], directory: Path, data: datadir.DataDir
-) -> dict[str, str]:
-    """Digests of model, labels and features."""
-    feats = parse_feats(args.feats)
-    parts = [data.labels_digest(), *data.emotions]
-    for stream in described["streams"].values():
-        kind, _, below = stream["feats"].partition("/")
-        scp = feats.get(kind, Path(kind)) / datadir.home(directory).name / (below or ".") / "feats.scp"
-        if not scp.exists():
-            raise datadir.DataError([f"{scp}: is missing; run stages 1 to 3 for {directory}"])
-        parts.append(stamp.digest_file(scp))
-    return {
-        "model": stamp.digest_file(model / "best.pt"),
-        "data": stamp.digest(*parts),
-        "protocol": "zero-shot" if args.zero_shot else "in-domain",
-    }
-
-
-def score_one(
-    args: argparse.Namespace, model: Path, described: dict[str, Any], directory: Path, out: Path, inputs: dict[str, str]
-) -> None:
+def score_one(args: argparse.Namespace, scoring: Scoring) -> None:
     import dataclasses
 
     import numpy as np
@@ -91,32 +111,32 @@ def score_one(
     from fas.dataset import Dataset
 
     train.threads()
+    described = scoring.described
     known = {f.name for f in dataclasses.fields(train.TrainConf)}
     settings = train.TrainConf(**{k: v for k, v in described.items() if k in known})
-    labels = (model / "labels").read_text().split()
-    folders = train.folders(settings.streams, parse_feats(args.feats))
-    data = Dataset([directory], folders, labels, settings.norm == "speaker")
+    labels = (scoring.model / "labels").read_text().split()
+    sources = train.sources(settings.streams, parse_feats(args.feats))
+    data = Dataset([scoring.directory], sources, labels, settings.norm == "speaker")
     for name in settings.streams:
         if data.dim(name) != described["dims"][name]:
             raise conf.ConfError(
-                f"{model}: stream {name} was trained on frames of width {described['dims'][name]}, "
-                f"those of {directory} have {data.dim(name)}; use the encoder and layer that it was trained with"
+                f"{scoring.model}: stream {name} was trained on frames of width {described['dims'][name]}, "
+                f"those of {scoring.directory} have {data.dim(name)}; use the encoder and layer of its training"
             )
-    probabilities = score.predict(model, settings, data)
+    probabilities, evidence = score.predict(scoring.model, settings, data)
     allowed = np.array([not args.zero_shot or e in data.data.emotions for e in labels])
     result = score.evaluate(data, probabilities, labels, allowed)
     result |= {
-        "set": set_name(directory),
+        "set": set_name(scoring.directory),
         "corpus": data.data.corpus,
-        "protocol": inputs["protocol"],
+        "protocol": scoring.inputs["protocol"],
         "transductive": settings.norm == "speaker",
         "seed": described["seed"],
         "left_out": data.dropped,
     }
-    out.mkdir(parents=True, exist_ok=True)
-    stamp.unmark(out)
-    score.write(out, data, probabilities * allowed, labels, result)
-    stamp.mark_whole(out, inputs, ["hyp", "result.json", "confusion.png"])
+    stamp.unmark(scoring.out)
+    score.write(scoring.out, data, probabilities * allowed, labels, result, evidence)
+    stamp.mark_whole(scoring.out, scoring.inputs, ["hyp", "result.json", "confusion.png"])
     print(json.dumps({k: result[k] for k in ("set", "seed", "accuracy", "uar", "f1")}))
 
 

@@ -1,16 +1,36 @@
-"""Train one system with one seed.
+"""Train systems over folds and seeds.
 
-python -m fas.bin.train --conf conf/fas/fas.yaml --feats ssl=dump/ssl/x --feats text=dump/text/y
-    --train data/a/train data/b/train --dev data/a/dev --seeds "1 2 3" --job J --out exp/fas
-writes exp/fas/seedS for the J-th seed S; --check exits 0 when all seeds are whole, else 3.
+python -m fas.bin.train --conf conf/fas/fas.yaml ... --feats ssl=dump/ssl/x --feats text=dump/text/y
+    --train data/a/train data/b/train --dev data/a/dev --seeds "1 2 3" --out exp/fas --job J
+writes OUT/seedS. In the names of sets {fold} stands for each of --folds, in OUT {system} for the conf's name as well.
+Several jobs share the trainings out among themselves: each takes the next that no other one works on.
+--check exits 0 when all are whole, else 3. Under torchrun all processes share each training (several GPUs or nodes).
 """
 
 import argparse
+import contextlib
+import os
 import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fas import cli, conf, datadir, stamp
+from fas import ark, cli, conf, datadir, stamp
+
+
+@dataclass
+class Training:
+    """One model to train: its conf, sets, seed, folder, and the digests of all that it depends on."""
+
+    conf: Path
+    train: list[Path]
+    dev: list[Path]
+    seed: int
+    out: Path
+    inputs: dict[str, str]
 
 
 def parse_feats(values: list[str]) -> dict[str, Path]:
@@ -24,90 +44,155 @@ def parse_feats(values: list[str]) -> dict[str, Path]:
     return made
 
 
-def read_inputs(args: argparse.Namespace, values: dict[str, Any], seed: int) -> dict[str, str]:
-    """Digests of all that a training depends on, without importing torch."""
-    from fas import ark
+def fill(pattern: str | Path, **names: str) -> Path:
+    """A path whose {fold} or {system} is filled in."""
+    text = str(pattern)
+    for name, value in names.items():
+        text = text.replace(f"{{{name}}}", value)
+    return Path(text)
 
-    feats = parse_feats(args.feats)
+
+@cache
+def labels_digest(directory: Path) -> str:
+    """Identity of a set's utterances and labels."""
+    return datadir.read(directory).labels_digest()
+
+
+@cache
+def features_digest(kind: str, folder: Path) -> str:
+    """Identity of a feature folder. Raises DataError that names the stage to run."""
+    if not (folder / "feats.scp").exists():
+        stage = {"ssl": 1, "whisper": 2, "text": 3}.get(kind, "?")
+        raise datadir.DataError([f"{folder}/feats.scp: is missing; run stage {stage} first"])
+    return ark.digest(folder)
+
+
+def data_digest(streams: dict[str, Any], feats: dict[str, Path], sets: list[Path]) -> str:
+    """Identity of the labels of these sets and of the features that the streams take from them."""
     parts = []
-    for directory in [*args.train, *args.dev]:
-        parts.append(datadir.read(directory).labels_digest())
-        for stream in values["streams"].values():
+    for directory in sets:
+        parts.append(labels_digest(directory))
+        for stream in streams.values():
             kind, _, below = str(stream["feats"]).partition("/")
             folder = feats.get(kind, Path(kind)) / datadir.home(directory).name / (below or ".")
-            if not (folder / "feats.scp").exists():
-                stage = {"ssl": 1, "whisper": 2, "text": 3}.get(kind, "?")
-                raise datadir.DataError([f"{folder}/feats.scp: is missing; run stage {stage} first"])
-            arks = sorted({a for a, _ in ark.read_scp(folder / "feats.scp").values()})
-            parts += [stamp.digest_file(folder / "feats.scp"), *(stamp.stat_line(a) for a in arks)]
-    return {"configuration": stamp.digest(repr(values)), "data": stamp.digest(*parts), "seed": str(seed)}
+            parts.append(features_digest(kind, folder))
+    return stamp.digest(*parts)
+
+
+def trainings(args: argparse.Namespace) -> Iterator[Training]:
+    """Every conf, fold and seed. A logistic regression has no seed: only the first is trained."""
+    feats = parse_feats(args.feats)
+    for path in args.conf:
+        values = conf.load(path)
+        if not isinstance(values.get("streams"), dict) or any("feats" not in s for s in values["streams"].values()):
+            raise conf.ConfError(f"{path}: streams must map names to entries with feats")
+        for fold in args.folds.split() or [""]:
+            train, dev = ([fill(d, fold=fold) for d in dirs] for dirs in (args.train, args.dev))
+            data = data_digest(values["streams"], feats, [*train, *dev])
+            for seed in args.seeds.split()[: 1 if values.get("system") == "logreg" else None]:
+                out = fill(args.out, fold=fold, system=path.stem) / f"seed{seed}"
+                inputs = {"configuration": stamp.digest(repr(values)), "data": data, "seed": seed}
+                yield Training(path, train, dev, int(seed), out, inputs)
 
 
 def run() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--conf", type=Path, required=True)
+    parser.add_argument("--conf", type=Path, nargs="+", required=True)
     parser.add_argument("--feats", action="append", default=[])
     parser.add_argument("--train", type=Path, nargs="+", required=True)
     parser.add_argument("--dev", type=Path, nargs="+", required=True)
     parser.add_argument("--seeds", required=True)
+    parser.add_argument("--folds", default="")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--job", type=int)
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
-    values = conf.load(args.conf)
-    if not isinstance(values.get("streams"), dict) or any("feats" not in s for s in values["streams"].values()):
-        raise conf.ConfError(f"{args.conf}: streams must map names to entries with feats")
-    seeds = [int(s) for s in args.seeds.split()]
-    inputs = {s: read_inputs(args, values, s) for s in seeds}
-    if args.check:
-        if not all(stamp.is_whole(args.out / f"seed{s}", inputs[s]) for s in seeds):
-            sys.exit(3)
-        stamp.log(f"{args.out}: whole (seeds {args.seeds}), nothing to do")
+    every = list(trainings(args))
+    todo = [t for t in every if not stamp.is_whole(t.out, t.inputs)]
+    if not todo:
+        stamp.log(f"{args.out}: whole ({len(every)} trainings), nothing to do")
         return
-    seed = seeds[args.job - 1]
-    out = args.out / f"seed{seed}"
-    out.mkdir(parents=True, exist_ok=True)
-    with stamp.locked(out / ".lock"):
-        if stamp.is_whole(out, inputs[seed]):
-            return
-        train_one(args, seed, out, inputs[seed])
+    if args.check:
+        sys.exit(3)
+    started, done = time.time(), 0
+    for wait in (False, True):  # first what no other job works on, then wait for what another one has
+        for training in todo:
+            with claim(training, wait) as mine:
+                if not mine:
+                    continue
+                train_one(args, training)
+            done += 1
+            left = sum(not (t.out / stamp.DONE).exists() for t in todo)
+            stamp.log(
+                f"{training.out} is trained; {left} of {len(every)} trainings left, "
+                f"{left * (time.time() - started) / done:.0f} s of work for one job"
+            )
 
 
-def train_one(args: argparse.Namespace, seed: int, out: Path, inputs: dict[str, str]) -> None:
+@contextlib.contextmanager
+def claim(training: Training, wait: bool) -> Iterator[bool]:
+    """Whether a training is this job's to do, held until the block ends; torchrun's first process speaks for all."""
+    if "RANK" not in os.environ:
+        training.out.mkdir(parents=True, exist_ok=True)
+        with stamp.locked(training.out / ".lock", wait) as mine:
+            yield mine and not stamp.is_whole(training.out, training.inputs)
+        return
+    from fas import distributed
+
+    with contextlib.ExitStack() as stack:
+        mine = False
+        if distributed.RANK == 0:
+            training.out.mkdir(parents=True, exist_ok=True)
+            mine = stack.enter_context(stamp.locked(training.out / ".lock", wait))
+            mine = mine and not stamp.is_whole(training.out, training.inputs)
+        yield distributed.of_first(mine)
+
+
+def train_one(args: argparse.Namespace, training: Training) -> None:
     import yaml
 
-    from fas import train
+    from fas import distributed, train
     from fas.dataset import Dataset
 
     train.threads()
-    settings = train.load_conf(args.conf)
-    folders = train.folders(settings.streams, parse_feats(args.feats))
-    sets = [datadir.read(d) for d in args.train]
+    settings = train.load_conf(training.conf)
+    sources = train.sources(settings.streams, parse_feats(args.feats))
+    sets = [datadir.read(d) for d in training.train]
     labels = [e for e in datadir.EMOTIONS if any(e in s.emotions for s in sets)]
     labels += sorted({e for s in sets for e in s.emotions} - set(labels))
     speaker = settings.norm == "speaker"
-    train_set = Dataset(args.train, folders, labels, speaker)
-    dev_set = Dataset(args.dev, folders, labels, speaker)
+    train_set = Dataset(training.train, sources, labels, speaker)
+    dev_set = Dataset(training.dev, sources, labels, speaker)
     if shared := set(train_set.utts) & set(dev_set.utts):
-        raise datadir.DataError([f"{args.dev[0]}: utterance {u!r} is in the training set too" for u in sorted(shared)])
-    stamp.unmark(out)
-    train.train(settings, train_set, dev_set, out, seed, inputs)
+        raise datadir.DataError(
+            [f"{training.dev[0]}: utterance {u!r} is in the training set too" for u in sorted(shared)]
+        )
+    out = training.out
+    first = distributed.RANK == 0
+    if first:
+        stamp.unmark(out)
+    if settings.system == "logreg":
+        chosen = train.train_logreg(settings, train_set, dev_set, out) if first else {}
+    else:
+        chosen = train.train(settings, train_set, dev_set, out, training.seed, training.inputs)
+    if not first:
+        return
     with stamp.write_aside(out / "labels") as f:
         f.writelines(f"{e}\n" for e in labels)
     described = train.describe(settings) | {
-        "seed": seed,
+        "seed": training.seed,
         "feats": {k: v.name for k, v in parse_feats(args.feats).items()},
         "dims": {n: train_set.dim(n) for n in settings.streams},
-        "train_sets": [str(d) for d in args.train],
-        "dev_sets": [str(d) for d in args.dev],
+        "train_sets": [str(d) for d in training.train],
+        "dev_sets": [str(d) for d in training.dev],
         "train_corpora": sorted({s.corpus for s in [*sets, *dev_set.sets]}),
-        "train_utterances": len(train_set.utts),
-        "data": train_set.digest(),
+        "train_utterances": len(train_set),
+        "chosen": chosen,
+        "data": stamp.digest(*(s.labels_digest() for s in [*sets, *dev_set.sets])),
     }
     with stamp.write_aside(out / "conf.yaml") as f:
         yaml.safe_dump(described, f, sort_keys=False)
-    outputs = ["best.pt", "labels", "conf.yaml", "log.jsonl"]
-    stamp.mark_whole(out, inputs, outputs)
+    stamp.mark_whole(out, training.inputs, ["best.pt", "labels", "conf.yaml", "log.jsonl"])
 
 
 if __name__ == "__main__":
