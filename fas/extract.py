@@ -1,10 +1,14 @@
 """What stages 1 to 3 share: run one job of an encoder over its part of a set, and merge the parts of all jobs."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from fas import ark, audio, datadir, stamp
+from fas import frontend as frontends
 from fas.frontend import Frontend
 from fas.parts import Parts
 
@@ -23,12 +27,14 @@ def check_audio(data: datadir.DataDir) -> None:
         raise datadir.DataError(problems)
 
 
-def run_job(frontend: Frontend, data: datadir.DataDir, out: Path, job: int, inputs: dict[str, str]) -> None:
+def run_job(
+    frontend: Frontend, settings: Any, data: datadir.DataDir, out: Path, job: int, inputs: dict[str, str]
+) -> None:
     """Encode the utterances of `data` into out/feats.JOB.ark and its like; resumes behind the last whole batch."""
-    names = []
-    for output in frontend.outputs:
+    outputs, tables, names = frontends.outputs(settings), frontends.tables(settings), []
+    for output in outputs:
         names += [_name(output, part, job) for part in ("feats.{}.ark", "feats.{}.scp", FRAMES + ".{}")]
-    names += [f"{table}.{job}" for table in frontend.tables]
+    names += [f"{table}.{job}" for table in tables]
     with stamp.locked(out / f".lock.{job}"):
         parts = Parts(out, job, names, inputs)
         if parts.is_whole:
@@ -41,7 +47,10 @@ def run_job(frontend: Frontend, data: datadir.DataDir, out: Path, job: int, inpu
             bar = tqdm(total=total, initial=before, unit="utt", mininterval=2, ascii=True)
             for batch in batches[done:]:
                 for utt, encoded in zip(batch, frontend.encode(batch), strict=True):
-                    _write(parts, frontend, out, job, utt, encoded)
+                    for output in outputs:
+                        _write_frames(parts, out, output, job, utt, encoded[output])
+                    for table in tables:
+                        parts.files[f"{table}.{job}"].write(f"{utt} {encoded[table]}".rstrip().encode() + b"\n")
                 parts.commit()
                 bar.update(len(batch))
             bar.close()
@@ -52,40 +61,40 @@ def _name(output: str, part: str, job: int) -> str:
     return str(Path(output) / part.format(job))
 
 
-def _write(parts: Parts, frontend: Frontend, out: Path, job: int, utt: str, encoded: dict) -> None:
-    for output in frontend.outputs:
-        frames = encoded[output]
-        if frames.ndim != 2 or not len(frames):
-            raise ValueError(f"utterance {utt!r}: the encoder gave no frame (shape {frames.shape}); drop the utterance")
-        name = _name(output, "feats.{}.ark", job)
-        offset = ark.append(parts.files[name], utt, frames)
-        line = f"{utt} {(out / name).resolve()}:{offset}\n"
-        parts.files[_name(output, "feats.{}.scp", job)].write(line.encode())
-        parts.files[_name(output, FRAMES + ".{}", job)].write(f"{utt} {len(frames)}\n".encode())
-    for table in frontend.tables:
-        parts.files[f"{table}.{job}"].write(f"{utt} {encoded[table]}".rstrip().encode() + b"\n")
+def _write_frames(parts: Parts, out: Path, output: str, job: int, utt: str, frames: np.ndarray) -> None:
+    if frames.ndim != 2 or not len(frames):
+        raise ValueError(f"utterance {utt!r}: the encoder gave no frame (shape {frames.shape}); drop the utterance")
+    name = _name(output, "feats.{}.ark", job)
+    offset = ark.append(parts.files[name], utt, frames)
+    line = f"{utt} {(out / name).resolve()}:{offset}\n"
+    parts.files[_name(output, "feats.{}.scp", job)].write(line.encode())
+    parts.files[_name(output, FRAMES + ".{}", job)].write(f"{utt} {len(frames)}\n".encode())
 
 
-def merge(data: datadir.DataDir, out: Path, jobs: int, inputs: dict[str, str], conf_file: Path) -> None:
+def merge(
+    settings: Any, data: datadir.DataDir, out: Path, jobs: int, inputs: dict[str, str], conf_file: Path
+) -> None:
     """One feats.scp, utt2num_frames and text of all jobs' parts, then the mark that the set is whole.
 
-    Raises DataError when a part is missing or an utterance has no features.
+    Outputs of an earlier conf or of more jobs are removed. Raises DataError when an utterance has no features.
     """
     stamp.unmark(out)
-    whole = []
-    folders = sorted({p.parent for p in out.glob("**/feats.1.scp")})
-    for folder in folders or [out]:
+    whole, numbers = [], range(1, jobs + 1)
+    outputs = frontends.outputs(settings)
+    for output in outputs:
         for part, name, suffix in (("feats", "feats.scp", ".scp"), (FRAMES, FRAMES, "")):
-            if folders:
-                _merge_table(data, [folder / f"{part}.{j}{suffix}" for j in range(1, jobs + 1)], folder / name)
-                whole.append(str((folder / name).relative_to(out)))
-        whole += [str((folder / f"feats.{j}.ark").relative_to(out)) for j in range(1, jobs + 1) if folders]
-    if (out / "text.1").exists():
-        _merge_table(data, [out / f"text.{j}" for j in range(1, jobs + 1)], out / "text", empty_ok=True)
-        whole.append("text")
+            pieces = [out / _name(output, f"{part}.{{}}{suffix}", j) for j in numbers]
+            _merge_table(data, pieces, out / output / name)
+            whole.append(_name(output, name, 0))
+        whole += [_name(output, "feats.{}.ark", j) for j in numbers]
+    for table in frontends.tables(settings):
+        _merge_table(data, [out / f"{table}.{j}" for j in numbers], out / table, empty_ok=True)
+        whole.append(table)
     for stale in [*out.glob("**/*.[0-9]*.ark"), *out.glob("**/*.[0-9]*.scp"), *out.glob(".*.[0-9]*.json")]:
         if int(stale.name.split(".")[-2]) > jobs:
             stale.unlink()
+    for folder in {p.parent for p in out.glob("*/feats.scp")} - {out / o for o in outputs}:
+        shutil.rmtree(folder)
     with stamp.write_aside(out / "conf.yaml") as f:
         f.write(conf_file.read_text(encoding="utf-8"))
     stamp.mark_whole(out, inputs, [*whole, "conf.yaml"])

@@ -47,7 +47,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> DataDir:
 
 @pytest.fixture(scope="module")
 def frontend(tiny_en: Path) -> WhisperFrontend:
-    settings = WhisperConf(str(tiny_en), blocks={"early": 2, "last": -1}, dtype="float32", margin=5.0)
+    settings = WhisperConf(str(tiny_en), blocks={"early": 2, "last": -1, "both": [2, -1]}, dtype="float32", margin=5.0)
     return WhisperFrontend(settings, "cpu")
 
 
@@ -79,6 +79,7 @@ def test_frames_do_not_depend_on_the_batch(frontend: WhisperFrontend, speech: Da
         for block in ("early", "last"):
             assert len(encoded[block]) == -(-len(audio.read(speech.wav[utt])) // 320)
             np.testing.assert_allclose(encoded[block], alone[block], atol=2e-4)
+        np.testing.assert_array_equal(encoded["both"], np.hstack([encoded["early"], encoded["last"]]))
 
 
 def test_stage_1_and_stage_2_give_the_same_kind_of_frames(tiny_en: Path, speech: DataDir) -> None:
@@ -112,7 +113,7 @@ def test_long_speech_and_silence(frontend: WhisperFrontend, speech: DataDir, tmp
 
 def test_errors_name_the_cure(tiny_en: Path, tmp_path: Path, speech: DataDir) -> None:
     with pytest.raises(ConfError, match="encoder blocks 1 to 4"):
-        WhisperFrontend(WhisperBlockConf(str(tiny_en), 9), "cpu")
+        WhisperFrontend(WhisperBlockConf(str(tiny_en), [2, 9]), "cpu")
     with pytest.raises(ConfError, match="knows English only"):
         WhisperFrontend(WhisperConf(str(tiny_en), language="de"), "cpu")
     with pytest.raises(ConfError, match="nothing else was looked up"):

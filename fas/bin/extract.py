@@ -104,11 +104,11 @@ def run() -> None:
     from fas import extract
 
     if args.action == "merge":
-        extract.merge(data, args.out, args.jobs, inputs, args.conf)
+        extract.merge(settings, data, args.out, args.jobs, inputs, args.conf)
     else:
         if args.stage != "text":
             extract.check_audio(data)
-        extract.run_job(build(settings, args.model), data, args.out, args.job, inputs)
+        extract.run_job(build(settings, args.model), settings, data, args.out, args.job, inputs)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """Frozen encoders that turn audio or words into frames: one small file each, chosen by a conf's `kind`.
 
 A frontend has
-  outputs   names of its feature folders below the output folder ("." for the folder itself),
-  tables    names of the text tables that it writes beside them,
   batches   utterances -> lists of utterances to encode together, in a fixed order,
   encode    one such list -> for each utterance {output or table: frames (T, D) or text}.
+`outputs` and `tables` of its conf name them.
 
 The confs of audio encoders share trim_db (cut the silence at both ends) and rms_dbfs (level what is left): see
 fas.audio. Without them the audio is as it was recorded.
@@ -23,9 +22,6 @@ Encoded = dict[str, np.ndarray | str]
 
 
 class Frontend(Protocol):
-    outputs: list[str]
-    tables: list[str]
-
     def batches(self, data: DataDir) -> list[list[str]]: ...
     def encode(self, batch: list[str]) -> list[Encoded]: ...
 
@@ -45,10 +41,13 @@ class S3PRLConf:
 
 @dataclass
 class WhisperBlockConf:
-    """Frames of one encoder block of Whisper, 1 the first, -1 the last; 50 frames/s. margin: seconds of silence."""
+    """Frames of an encoder block of Whisper, 1 the first, -1 the last, or of a list, side by side; 50 frames/s.
+
+    margin: seconds of silence behind the utterance.
+    """
 
     model: str
-    layer: int
+    layer: int | list[int]
     kind: str = "whisper"
     margin: float = 0.0
     trim_db: float | None = None
@@ -58,14 +57,14 @@ class WhisperBlockConf:
 
 @dataclass
 class WhisperConf:
-    """Transcripts, and frames of the named encoder blocks, from one pass.
+    """Transcripts, and frames of the named encoder blocks (each an index or a list), from one pass.
 
     margin: seconds of silence behind each utterance while it is decoded; batch: utterances decoded together;
     language: of all utterances without one in utt2lang; detected where neither says.
     """
 
     model: str
-    blocks: dict[str, int] = field(default_factory=dict)
+    blocks: dict[str, int | list[int]] = field(default_factory=dict)
     language: str | None = None
     margin: float = 5.0
     batch: int = 16
@@ -125,6 +124,18 @@ def _check(made: Any, path: Path) -> Any:
     if made.dtype not in ("float16", "float32"):
         raise conf.ConfError(f"{path}: dtype must be float16 or float32, not {made.dtype!r}")
     return made
+
+
+def outputs(settings: Any) -> list[str]:
+    """Names of an encoder's feature folders below its output folder, "." for the folder itself."""
+    return list(settings.blocks) if isinstance(settings, WhisperConf) else ["."]
+
+
+def tables(settings: Any) -> list[str]:
+    """Names of the text tables that an encoder writes beside its features."""
+    if isinstance(settings, WhisperConf):
+        return ["text"]
+    return ["tokens"] if isinstance(settings, HFTextConf | SPMTextConf) else []
 
 
 def digest(settings: Any) -> str:

@@ -18,7 +18,6 @@ class HFTextFrontend:
     def __init__(self, settings: HFTextConf, device: str):
         from transformers import AutoModel, AutoTokenizer
 
-        self.outputs, self.tables = ["."], []
         self.settings, self.device = settings, device
         folder = Path(settings.model).expanduser()
         if not folder.exists():
@@ -47,4 +46,6 @@ class HFTextFrontend:
         hidden = self.model(tokens, torch.ones_like(tokens), output_hidden_states=True).hidden_states
         if not -len(hidden) <= self.settings.layer < len(hidden):
             raise ConfError(f"layer {self.settings.layer}: {self.settings.model} has 0 to {len(hidden) - 1}")
-        return [{".": h.numpy().astype(self.settings.dtype)} for h in hidden[self.settings.layer].cpu()]
+        chosen = hidden[self.settings.layer].cpu().numpy().astype(self.settings.dtype)
+        pieces = (" ".join(self.tokenizer.convert_ids_to_tokens(self.tokens[u])) for u in batch)
+        return [{".": frames, "tokens": piece} for frames, piece in zip(chosen, pieces, strict=True)]

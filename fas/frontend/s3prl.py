@@ -24,7 +24,6 @@ class S3PRLFrontend:
     """One utterance at a time, so that frames are just those of s3prl called directly."""
 
     def __init__(self, settings: S3PRLConf, device: str):
-        self.outputs, self.tables = ["."], []
         self.settings, self.device = settings, device
         self.model = load_upstream(settings.upstream, settings.ckpt).to(device).eval()
 

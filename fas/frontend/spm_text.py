@@ -68,7 +68,6 @@ class SPMTextFrontend:
     """Token vectors by table look-up; the begin-of-sentence token stands first, so an empty transcript has one."""
 
     def __init__(self, settings: SPMTextConf, folder: Path):
-        self.outputs, self.tables = ["."], []
         self.settings = settings
         self.tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(folder / "spm.model"))
         self.vectors = np.load(folder / "vectors.npy", allow_pickle=False)
@@ -78,5 +77,9 @@ class SPMTextFrontend:
         return [data.utts[i : i + BATCH] for i in range(0, len(data), BATCH)]
 
     def encode(self, batch: list[str]) -> list[Encoded]:
-        tokens = [self.tokenizer.encode(self.text[u], add_bos=True) for u in batch]
-        return [{".": self.vectors[t].astype(self.settings.dtype)} for t in tokens]
+        made: list[Encoded] = []
+        for utt in batch:
+            tokens = self.tokenizer.encode(self.text[utt], add_bos=True)
+            pieces = " ".join(self.tokenizer.id_to_piece(t) for t in tokens)
+            made.append({".": self.vectors[tokens].astype(self.settings.dtype), "tokens": pieces})
+        return made

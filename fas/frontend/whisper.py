@@ -43,13 +43,15 @@ def load(name: str, device: str) -> Whisper:
     return model.to(device).float().eval()
 
 
-def block_index(model: Whisper, layer: int) -> int:
-    """Number of a block, 1 the first; -1 is the last. Raises ConfError."""
+def block_indices(model: Whisper, layer: int | list[int]) -> list[int]:
+    """Numbers of one block or several, 1 the first; -1 is the last. Raises ConfError."""
     blocks = len(model.encoder.blocks)
-    index = layer + blocks + 1 if layer < 0 else layer
-    if not 1 <= index <= blocks:
-        raise ConfError(f"layer {layer}: this Whisper has encoder blocks 1 to {blocks} (-1 the last)")
-    return index
+    made = []
+    for index in layer if isinstance(layer, list) else [layer]:
+        if isinstance(index, bool) or not isinstance(index, int) or not (1 <= index <= blocks or -blocks <= index < 0):
+            raise ConfError(f"layer {index!r}: this Whisper has encoder blocks 1 to {blocks} (-1 the last)")
+        made.append(index + blocks + 1 if index < 0 else index)
+    return made
 
 
 @torch.inference_mode()
@@ -90,9 +92,8 @@ class WhisperFrontend:
         self.model = load(settings.model, device)
         self.transcribes = isinstance(settings, WhisperConf)
         named = settings.blocks if self.transcribes else {".": settings.layer}
-        self.blocks = {name: block_index(self.model, layer) for name, layer in named.items()}
-        self.outputs = list(self.blocks)
-        self.tables = ["text"] if self.transcribes else []
+        self.blocks = {name: block_indices(self.model, layer) for name, layer in named.items()}
+        self.wanted = {index for indices in self.blocks.values() for index in indices}
         if self.transcribes and settings.language:
             self._check_language(settings.language)
 
@@ -139,7 +140,7 @@ class WhisperFrontend:
     def _encode_short(self, audios: list[np.ndarray], seconds: int, language: str) -> list[Encoded]:
         mel = torch.stack([log_mel(self.model, a, seconds, self.device) for a in audios])
         last = len(self.model.encoder.blocks)
-        frames = encode(self.model, mel, set(self.blocks.values()) | ({last} if self.transcribes else set()))
+        frames = encode(self.model, mel, self.wanted | ({last} if self.transcribes else set()))
         made = [self._cut(frames, i, len(a)) for i, a in enumerate(audios)]
         if self.transcribes:
             for one, text in zip(made, self._transcribe(audios, frames[last], language), strict=True):
@@ -153,7 +154,7 @@ class WhisperFrontend:
         for window in windows:
             mel = log_mel(self.model, window, padded_seconds(len(window), self.settings.margin), self.device)
             if self.blocks:
-                pieces.append(self._cut(encode(self.model, mel[None], set(self.blocks.values())), 0, len(window)))
+                pieces.append(self._cut(encode(self.model, mel[None], self.wanted), 0, len(window)))
         made: Encoded = {name: np.concatenate([p[name] for p in pieces]) for name in self.blocks}
         if self.transcribes:
             options = {"temperature": 0.0, "condition_on_previous_text": False, "fp16": False}
@@ -165,8 +166,8 @@ class WhisperFrontend:
         """The frames that lie within the utterance, 50 a second."""
         real = math.ceil(samples / N_SAMPLES_PER_TOKEN)
         return {
-            name: frames[block][i, :real].cpu().numpy().astype(self.settings.dtype)
-            for name, block in self.blocks.items()
+            name: torch.cat([frames[k][i, :real] for k in indices], -1).cpu().numpy().astype(self.settings.dtype)
+            for name, indices in self.blocks.items()
         }
 
     def _transcribe(self, audios: list[np.ndarray], states: Tensor, language: str) -> list[str]:
