@@ -34,6 +34,8 @@ train_sets=  # training sets, a list
 dev_sets=  # dev sets, a list
 test_sets=  # in-domain test sets, a list
 zero_shot_sets=  # zero-shot test sets, a list
+reference=fas  # the system that the others are compared with
+external=  # outside systems to set in the tables, a list of NAME=FILE, a file of lines "utterance label"
 published=  # YAML of published figures to set beside ours
 # End of options
 . "$FAS_ROOT/utils/parse_options.sh"
@@ -48,7 +50,6 @@ for name in $seeds; do
 done
 read -ra set_list <<<"$sets"
 read -ra conf_list <<<"$fas_conf"
-read -ra fold_list <<<"${folds:-all}"
 for file in "$ssl_conf" "$whisper_conf" "$text_conf" "${conf_list[@]}"; do
   if [[ ! -f $file ]]; then echo "$0: no such conf: $file" >&2; exit 2; fi
 done
@@ -58,9 +59,9 @@ begin() { stage_started=$SECONDS; log "stage $1: $2"; }
 end() { log "stage $1 done in $((SECONDS - stage_started)) s"; }
 within() { ((stage <= $1 && $1 <= stop_stage)); }
 conf_name() { basename "$1" .yaml; }
-expand() {  # names, fold -> data directories
+below() {  # names -> data directories
   local name names=()
-  for name in $1; do names+=("$datadir/${name//\{fold\}/$2}"); done
+  for name in $1; do names+=("$datadir/$name"); done
   echo "${names[*]}"
 }
 
@@ -115,35 +116,23 @@ if within 3; then
   end 3
 fi
 
-# The systems: exp/<conf>-<encoders>, in the order of the list
-system_dir() {  # conf, fold
-  local tag
-  tag=$(conf_name "$1")-$(conf_name "$ssl_conf")-$(conf_name "$whisper_conf")-$(conf_name "$text_conf")
-  if [[ -n $folds ]]; then echo "$expdir/$tag/fold$2"; else echo "$expdir/$tag"; fi
-}
+# A model's folder: exp/<conf>-<encoders>/[foldF/]seedS
+encoders=$(conf_name "$ssl_conf")-$(conf_name "$whisper_conf")-$(conf_name "$text_conf")
+model="$expdir/{system}-$encoders${folds:+/fold{fold\}}"
+systems=()
+for conf in "${conf_list[@]}"; do systems+=("$(conf_name "$conf")"); done
+grid=(--nj "$nj" --cmd "$cpu_cmd" --feats "$feats" --seeds "$seeds" --folds "$folds")
 
 if within 4; then
-  begin 4 "train (${#conf_list[@]} systems, ${#fold_list[@]} folds, seeds $seeds)"
-  for conf in "${conf_list[@]}"; do
-    for fold in "${fold_list[@]}"; do
-      out=$(system_dir "$conf" "$fold")
-      log "training $out"
-      "$FAS_ROOT/steps/train_fas.sh" --nj "$nj" --cmd "$cpu_cmd" --conf "$conf" --feats "$feats" --seeds "$seeds" \
-        "$(expand "$train_sets" "$fold")" "$(expand "$dev_sets" "$fold")" "$out"
-    done
-  done
+  begin 4 "train (systems ${systems[*]}; ${folds:+folds $folds; }seeds $seeds)"
+  "$FAS_ROOT/steps/train_fas.sh" "${grid[@]}" --conf "$fas_conf" "$(below "$train_sets")" "$(below "$dev_sets")" "$model"
   end 4
 fi
 
 score_all() {  # zero_shot, sets
-  local conf fold dirs
-  for conf in "${conf_list[@]}"; do
-    for fold in "${fold_list[@]}"; do
-      read -ra dirs <<<"$(expand "$2" "$fold")"
-      "$FAS_ROOT/steps/score.sh" --cmd "$cpu_cmd" --feats "$feats" --seeds "$seeds" --zero-shot "$1" \
-        "$(system_dir "$conf" "$fold")" "${dirs[@]}"
-    done
-  done
+  local dirs
+  read -ra dirs <<<"$(below "$2")"
+  "$FAS_ROOT/steps/score.sh" "${grid[@]}" --systems "${systems[*]}" --zero-shot "$1" "$model" "${dirs[@]}"
 }
 
 if within 5; then
@@ -155,13 +144,11 @@ fi
 if within 6; then
   begin 6 "zero-shot and results"
   if [[ -n $zero_shot_sets ]]; then score_all true "$zero_shot_sets"; else log "no zero-shot set"; fi
-  systems=()
-  for conf in "${conf_list[@]}"; do
-    for fold in "${fold_list[@]}"; do systems+=("$(system_dir "$conf" "$fold")"); done
-  done
-  report=(--out "$expdir" --datadir "$datadir" --seeds "$seeds")
+  read -ra external_list <<<"$external"
+  report=(--out "$expdir" --datadir "$datadir" --model "$model" --systems "${systems[*]}" --folds "$folds" --seeds "$seeds")
+  report+=(--reference "$reference" --tokens "$text" "${external_list[@]/#/--external=}")
   if [[ -n $published ]]; then report+=(--published "$published"); fi
-  "$FAS_PYTHON" -m fas.bin.report "${report[@]}" "${systems[@]}"
+  "$FAS_PYTHON" -m fas.bin.report "${report[@]}"
   end 6
 fi
 log "all done in $((SECONDS - started)) s"

@@ -60,16 +60,19 @@ def write_aside(path: Path, mode: str = "w") -> Iterator:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`; a second process waits, saying so."""
+def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock file `path`. A second process waits, saying so, or with wait=False is told False at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as f:
         try:
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if not wait:
+                yield False
+                return
             log(f"{path.parent}: another process is writing here; waiting for it (lock {path})")
             fcntl.flock(f, fcntl.LOCK_EX)
-        yield
+        yield True
 
 
 def is_whole(directory: Path, inputs: dict[str, str], name: str = DONE) -> bool:

@@ -1,0 +1,113 @@
+"""Pictures of results, as PNG."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+from fas import stamp
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure, moved into place whole."""
+    with stamp.write_aside(path, "wb") as f:
+        figure.savefig(f, format="png", dpi=120)
+    plt.close(figure)
+
+
+def accuracies(tables: dict[str, dict[str, dict[str, Any]]], path: Path) -> None:
+    """Accuracy of every system on every set, with the interval over speakers."""
+    systems = list(dict.fromkeys(s for rows in tables.values() for s in rows))
+    figure, every = plt.subplots(
+        1, len(tables), figsize=(2.2 + 3.0 * len(tables), 1.1 + 0.3 * len(systems)), sharey=True, layout="constrained"
+    )
+    for axes, (name, rows) in zip(np.atleast_1d(every), tables.items(), strict=True):
+        for i, system in enumerate(systems):
+            if system not in rows:
+                continue
+            row = rows[system]
+            mean, (low, high) = 100 * row["accuracy"]["mean"], (100 * v for v in row["interval"])
+            colour = "C0" if system == "fas" else "C1" if row["transductive"] else "0.6"
+            axes.barh(i, mean, color=colour, height=0.7)
+            whiskers = [[max(0, mean - low)], [max(0, high - mean)]]
+            axes.errorbar(mean, i, xerr=whiskers, fmt="none", ecolor="0.2", capsize=2)
+            axes.text(2, i, f"{mean:.1f}", va="center", fontsize=8, color="white")
+        axes.set(title=name, xlabel="accuracy (%)", xlim=(0, 100))
+        axes.set_yticks(range(len(systems)), systems)
+        axes.spines[["top", "right"]].set_visible(False)
+    np.atleast_1d(every)[0].invert_yaxis()
+    save(figure, path)
+
+
+def capture(rows: dict[str, dict[str, Any]], path: Path) -> None:
+    """For each system, the conflict utterances by emotion of the voice and of the words: who won (blue: the voice)."""
+    pairs = {s: r["pairs"] for s, r in rows.items() if r["pairs"]}
+    labels = sorted({e for p in pairs.values() for x in p for e in (x["voice"], x["words"])})
+    figure, every = plt.subplots(
+        1, len(pairs), figsize=(3.1 * len(pairs) + 0.8, 3.6), sharey=True, layout="constrained", squeeze=False
+    )
+    for axes, (system, found) in zip(every[0], pairs.items(), strict=True):
+        grid = np.full((len(labels), len(labels)), np.nan)
+        for x in found:
+            grid[labels.index(x["voice"]), labels.index(x["words"])] = x["acoustic"] - x["semantic"]
+        image = axes.imshow(grid, cmap="RdBu", vmin=-1, vmax=1)
+        axes.set_xticks(range(len(labels)), labels, rotation=60, ha="right")
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set(title=system, xlabel="the words say")
+    every[0][0].set_ylabel("the voice says")
+    figure.colorbar(image, ax=every[0], label="voice won − words won", shrink=0.8)
+    save(figure, path)
+
+
+def attention_over_time(rows: dict[str, dict[str, Any]], path: Path) -> None:
+    """Where in the utterance each stream is attended to, congruent against conflict; nothing without attention."""
+    found = [(s, n, cut) for s, r in rows.items() for n, cut in r.get("over_time", {}).items()]
+    if not found:
+        return
+    figure, every = plt.subplots(
+        1, len(found), figsize=(3.2 * len(found), 2.6), sharey=True, layout="constrained", squeeze=False
+    )
+    for axes, (system, stream, cut) in zip(every[0], found, strict=True):
+        for kind, shares in cut.items():
+            axes.plot(np.arange(5, 100, 10), 100 * np.array(shares), marker="o", markersize=3, label=kind)
+        axes.axhline(10, color="0.7", linestyle=":")
+        axes.set(title=f"{system}: {stream}", xlabel="place in the utterance (%)")
+    every[0][0].set_ylabel("attention (%)")
+    every[0][0].set_ylim(0, 105 * max(max(shares) for _, _, cut in found for shares in cut.values()))
+    every[0][0].legend(fontsize=8)
+    save(figure, path)
+
+
+def curves(history: list[dict[str, float]], best: int, path: Path) -> None:
+    """Losses and dev UAR over epochs."""
+    epochs = [r["epoch"] for r in history]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    for key, label in (("train_loss", "train"), ("dev_loss", "dev")):
+        left.plot(epochs, [r[key] for r in history], label=label)
+    left.set(xlabel="epoch", ylabel="cross entropy")
+    left.legend()
+    right.plot(epochs, [100 * r["dev_uar"] for r in history])
+    right.axvline(best, color="0.6", linestyle=":", label=f"chosen: epoch {best}")
+    right.set(xlabel="epoch", ylabel="dev UAR (%)")
+    right.legend()
+    save(figure, path)
+
+
+def confusion(counts: np.ndarray, labels: list[str], result: dict[str, Any], path: Path) -> None:
+    """Rows: the reference; colour: share of the row; figures: utterances."""
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    figure, axes = plt.subplots(figsize=(5.4, 4.8), layout="constrained")
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
+    axes.set_yticks(range(len(labels)), labels)
+    for i, row in enumerate(counts):
+        for j, count in enumerate(row):
+            axes.text(j, i, str(count), ha="center", va="center", color="white" if share[i, j] > 0.5 else "black")
+    mark = ", transductive" if result["transductive"] else ""
+    axes.set(xlabel="label given", ylabel="emotion of the voice")
+    axes.set_title(f"{result['set']}: accuracy {100 * result['accuracy']:.1f} %{mark}", fontsize=10)
+    save(figure, path)

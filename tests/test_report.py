@@ -1,0 +1,115 @@
+"""The report: a table for each set, outside systems, conflict slices known or predicted, published figures apart."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from conftest import run
+
+from fas.datadir import DataDir
+
+LABELS = ["angry", "happy", "sad"]
+
+
+@pytest.fixture
+def scored(tmp_path: Path, python_path: None) -> Path:
+    """tmp_path/{data,exp}: three systems, two seeds, two folds of one set and a zero-shot set; words follow utt2sem."""
+    random = np.random.default_rng(0)
+    data = {}
+    for corpus in ("toy", "other"):
+        data[corpus] = DataDir(corpus, {}, {}, {}, {}, LABELS)
+        for i in range(48):
+            utt = f"{corpus}{i % 6}_{i:02d}"
+            d = data[corpus]
+            d.wav[utt], d.utt2spk[utt], d.utt2dur[utt] = "/none", f"{corpus}{i % 6}", 1.0
+            d.utt2emo[utt] = LABELS[i % 3]
+            if corpus == "toy":
+                d.utt2sem[utt] = LABELS[(i // 3) % 3]
+        data[corpus].write(tmp_path / "data" / corpus)
+    words = {u: LABELS[i // 3 % 3] for c in data.values() for i, u in enumerate(c.utts)} | data["toy"].utt2sem
+    for system, share in {"words": None, "voice": 0.7, "fas": 0.9}.items():
+        for fold in (1, 2):
+            for seed in (1, 2):
+                model = tmp_path / f"exp/{system}/fold{fold}/seed{seed}"
+                for corpus, protocol in (("toy", "in-domain"), ("other", "zero-shot")):
+                    utts = [u for u in data[corpus].utts if corpus == "other" or int(u[3]) % 2 == fold - 1]
+                    rows = [f"# utt ref label {' '.join(LABELS)}"]
+                    for utt in utts:
+                        right = data[corpus].utt2emo[utt]
+                        label = words[utt] if share is None else right if random.random() < share else LABELS[0]
+                        rows.append(" ".join([utt, right, label, *(str(float(e == label)) for e in LABELS)]))
+                    name = f"toy-fold{fold}-test" if corpus == "toy" else corpus
+                    score = model / "score" / name
+                    score.mkdir(parents=True)
+                    (score / "hyp").write_text("\n".join(rows) + "\n")
+                    (score / "result.json").write_text(
+                        json.dumps({"set": name, "protocol": protocol, "transductive": False, "labels_given": LABELS})
+                    )
+                described = {
+                    "chosen": {"dev_uar": 0.5}, "feats": {"ssl": "x"}, "data": "0" * 64, "train_utterances": 24,
+                    "train_corpora": ["toy"], "streams": {"acoustic": {"feats": "ssl"}},
+                }  # fmt: skip
+                (model / "conf.yaml").write_text(yaml.safe_dump(described))
+    return tmp_path
+
+
+def report(scored: Path, *options: object) -> object:
+    return run(
+        sys.executable, "-m", "fas.bin.report", "--out", scored / "exp", "--datadir", scored / "data", "--model",
+        scored / "exp/{system}/fold{fold}", "--systems", "words voice fas", "--folds", "1 2", "--seeds", "1 2",
+        *options,
+    )  # fmt: skip
+
+
+def test_tables(scored: Path) -> None:
+    done = report(scored)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((scored / "exp/results.json").read_text())
+    assert set(found["sets"]) == {"toy-test", "other"}
+    for rows in found["sets"].values():
+        assert list(rows) == ["words", "voice", "fas"] and all(r["n"] == 48 for r in rows.values())
+        assert "p" not in rows["fas"] and 0 <= rows["words"]["p"] <= 1
+        difference = rows["words"]["accuracy"]["mean"] - rows["fas"]["accuracy"]["mean"]
+        assert rows["words"]["difference"] == pytest.approx(difference) and difference < -0.3
+    known, predicted = found["conflict"]["toy"], found["conflict"]["other"]
+    assert not known["fas"]["predicted"] and predicted["fas"]["predicted"]
+    assert known["words"]["semantic_capture"]["mean"] == 1 and known["words"]["acoustic_capture"]["mean"] == 0
+    assert known["fas"]["n"] == [16, 32]
+    text = (scored / "exp/RESULTS.md").read_text()
+    assert "as *predicted* by the text-only system" in text and "## other (zero-shot, 48 utterances)" in text
+    assert {"results.png", "capture-toy.png", "capture-other.png"} <= {p.name for p in (scored / "exp").iterdir()}
+
+
+def test_outside_systems_and_published_figures(scored: Path) -> None:
+    utts = [line.split()[0] for line in (scored / "data/other/utt2emo").read_text().splitlines()]
+    (scored / "llm").write_text("".join(f"{u} happy\n" for u in utts))
+    (scored / "published.yaml").write_text(
+        "rows:\n  - {system: Theirs, set: other, accuracy: '61.2', source: arXiv 0000.00000}\n"
+    )
+    done = report(scored, "--external", f"llm={scored / 'llm'}", "--published", scored / "published.yaml")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((scored / "exp/results.json").read_text())
+    assert "llm" not in found["sets"]["toy-test"]
+    assert found["sets"]["other"]["llm"]["accuracy"]["mean"] == pytest.approx(1 / 3)
+    text = (scored / "exp/RESULTS.md").read_text()
+    assert "| Theirs | other | 61.2 |" in text.split("## Published, by others")[1]
+
+    (scored / "llm").write_text("".join(f"{u} joyful\n" for u in utts))
+    done = report(scored, "--external", f"llm={scored / 'llm'}")
+    assert done.returncode == 1 and "the label 'joyful' is none of angry happy sad" in done.stderr
+    (scored / "llm").write_text(f"{utts[0]} happy\n")
+    done = report(scored, "--external", f"llm={scored / 'llm'}")
+    assert done.returncode == 1 and "has no whole set" in done.stderr
+
+
+def test_one_seed_one_system_no_conflict(scored: Path) -> None:
+    (scored / "data/toy/utt2sem").unlink()
+    done = run(
+        sys.executable, "-m", "fas.bin.report", "--out", scored / "out", "--datadir", scored / "data", "--model",
+        scored / "exp/{system}/fold1", "--systems", "voice", "--seeds", "1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "tone against words" not in (scored / "out/RESULTS.md").read_text()
