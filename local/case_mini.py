@@ -219,7 +219,8 @@ def write_corpus(out: Path, utterances: list[Utterance], prosody: tuple, stamp: 
     # spawn: a child begins clean, whatever the parent has loaded
     with ProcessPoolExecutor(nj, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         done = pool.map(partial(write_utterance, out / "wav", stamp["seed"]), jobs, chunksize=8)
-        for _ in tqdm(done, total=len(jobs), desc="case_mini", unit="utt", mininterval=1):
+        often = 1 if sys.stderr.isatty() else 20  # seconds
+        for _ in tqdm(done, total=len(jobs), desc="case_mini", unit="utt", mininterval=often):
             pass
     with open(out / "metadata.tsv", "w", encoding="utf-8") as f:
         print(*(field.name for field in fields(Utterance)), sep="\t", file=f)
@@ -254,7 +255,7 @@ def make_corpus(out: Path, seed: int, nj: int, utts: int | None) -> None:
     """Make the corpus aside and move it to `out` when whole; do nothing where it is there already."""
     stamp = make_stamp(seed, utts)
     if is_whole(out, stamp):
-        print(f"case_mini: {out} is whole, nothing to do")
+        print(f"case_mini: {out} is whole, nothing to do", file=sys.stderr)
         return
     lines, prosody = read_lines(LINES), read_prosody(PROSODY)
     utterances = plan(lines, prosody[0], seed)
@@ -268,7 +269,7 @@ def make_corpus(out: Path, seed: int, nj: int, utts: int | None) -> None:
         if out.exists():
             os.replace(out, Path(aside, "old"))
         os.replace(Path(aside, "new"), out)
-    print(f"case_mini: {len(utterances)} utterances in {out}")
+    print(f"case_mini: {len(utterances)} utterances in {out}", file=sys.stderr)
 
 
 def main() -> None:

@@ -130,7 +130,7 @@ def test_a_whole_corpus_is_left_alone_and_another_seed_replaces_it(
     case_mini.make_corpus(out, seed=1, nj=1, utts=None)
     made = (out / "seed").stat().st_mtime_ns
     case_mini.make_corpus(out, seed=1, nj=2, utts=None)
-    assert "nothing to do" in capsys.readouterr().out and (out / "seed").stat().st_mtime_ns == made
+    assert "nothing to do" in capsys.readouterr().err and (out / "seed").stat().st_mtime_ns == made
     case_mini.make_corpus(out, seed=2, nj=1, utts=None)
     assert (out / "seed").read_text() == "2"
     assert list(tmp_path.iterdir()) == [out]

@@ -32,7 +32,7 @@ def recipe(folder: Path, *arguments: object) -> list[str]:
 
 def outputs(folder: Path) -> dict[str, bytes]:
     """What must not differ between runs: audio, arks, transcripts, weights, hypotheses."""
-    wanted = ("*.ark", "text", "hyp", "best.pt", "*.wav", "utt2num_frames")
+    wanted = ("*.ark", "text", "tokens", "hyp", "evidence.jsonl", "best.pt", "*.wav", "utt2num_frames")
     return {str(p.relative_to(folder)): p.read_bytes() for w in wanted for p in folder.rglob(w) if p.is_file()}
 
 
@@ -47,9 +47,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_table(whole: Path) -> None:
     table = (whole / "exp/RESULTS.md").read_text()
-    for system in ("words", "voice", "fas"):
-        for subset in ("congruent", "conflict"):
-            assert f"| {system} | case_mini-test_{subset} |" in table
+    sections = {part.split(" (")[0].strip(): part for part in table.split("## ")[1:]}
+    for name in ("case_mini-test_congruent", "case_mini-test_conflict"):
+        rows = [line.split("|")[1].strip() for line in sections[name].splitlines() if line.startswith("|")]
+        assert rows[2:] == ["words", "voice", "fas"]
+    conflict = table.split("## case_mini: tone against words")[1]
+    assert "semantic capture" in conflict and "Attention of fas, congruent: acoustic" in conflict
+    assert "Tokens that fas attends to most" in conflict
+    assert {"capture-case_mini.png", "attention-case_mini.png"} <= {p.name for p in (whole / "exp").iterdir()}
     assert len(list(whole.rglob("confusion.png"))) == 3 * 2 * 2
     assert (whole / "exp/results.png").stat().st_size > 5000
 
