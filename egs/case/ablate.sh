@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# The paper's ablations and more, a table each: ./ablate.sh TABLE [options of ../../run.sh]
+#   systems   every fusion, every stream alone, three streams, the yardstick (the paper's Table 4)
+#   budgets   tokens kept of each stream, k_aco by k_sem
+#   queries   the number of queries N_q
+#   swap      stream_swap by channel_dropout (chosen by the dev column)
+#   choice    the tokens of largest norm, evenly spaced ones, random ones, at two pairs of budgets
+#   encoders  the acoustic encoder: filter banks and each block of Whisper tiny.en, voice alone (chosen by the dev column)
+# Stages 0 to 3 come from ./run.sh. Results: exp/TABLE/RESULTS.md. --seeds, --nj and so on as there; it goes on where it was
+# stopped.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. ../../path.sh
+table=${1:-}
+if [[ $# -gt 0 ]]; then shift; fi
+out=exp/$table
+grid() { "$FAS_PYTHON" -m fas.bin.grid --base conf/fas.yaml --out "$out/conf" "$@"; }
+train() { ./run.sh --stage 3 --expdir "$out" --fas-conf "$@"; }
+
+case $table in
+  systems)
+    systems=(words whisper voice concat gated fas fas_no_swap fas_no_topk fas_no_queries fas_three logreg)
+    confs=("${systems[@]/#/conf/}")
+    train "${confs[*]/%/.yaml}" "$@"
+    ;;
+  budgets)
+    train "$(grid ka:streams.acoustic.tokens=4,8,16,null ks:streams.semantic.tokens=4,8,16)" --reference fas_kaall_ks16 "$@"
+    ;;
+  queries) train "$(grid q:queries=1,2,4,8)" --reference fas_q2 "$@" ;;
+  swap) train "$(grid sw:stream_swap.semantic=0.0,0.3,0.5,0.7 cd:channel_dropout=0.0,0.3,0.5)" --reference fas_sw0.3_cd0.3 "$@" ;;
+  choice)
+    train "$(grid by-:choice=norm,uniform,random ka:streams.acoustic.tokens=4,8 ks:streams.semantic.tokens=8)" \
+      --reference fas_by-norm_ka8_ks8 "$@"
+    ;;
+  encoders)
+    systems=()
+    for ssl in fbank whisper_tiny.en_block1 whisper_tiny.en_block2 whisper_tiny.en_block3 whisper_tiny.en_block4; do
+      ./run.sh --stage 1 --expdir "$out" --ssl-conf "../../conf/ssl/$ssl.yaml" --fas-conf conf/voice.yaml "$@" >/dev/null
+      systems+=("voice-$ssl-tiny.en-minilm")
+    done
+    seeds="1 2 3"
+    while [[ $# -gt 0 ]]; do
+      if [[ $1 == --seeds ]]; then seeds=$2; fi
+      shift
+    done
+    "$FAS_PYTHON" -m fas.bin.report --out "$out" --datadir data --model "$out/{system}" --systems "${systems[*]}" --seeds "$seeds"
+    ;;
+  *) echo "$0: which table? systems, budgets, queries, choice or encoders" >&2; exit 2 ;;
+esac
