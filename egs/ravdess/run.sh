@@ -14,15 +14,17 @@ while [[ $# -gt 0 ]]; do
   esac
 done
 if [[ $folds == all ]]; then folds="1 2 3 4 5 6"; fi
-. ../../path.sh
+systems=(text semantic voice concat gated fas fas_no_cmn fas_topk fas_uniform fas_random fas_no_queries fas_three logreg)
+systems+=(voice_speaker fas_speaker logreg_speaker)
+confs=("${systems[@]/#/conf/}")
 exec ../../run.sh \
-  --prepare "$FAS_PYTHON ../../local/ravdess.py --labels $labels" \
+  --prepare "../../steps/prepare_data.sh --names ravdess,emodb --labels $labels" \
   --sets "ravdess emodb" --folds "$folds" \
   --train-sets "ravdess/fold{fold}/train" --dev-sets "ravdess/fold{fold}/dev" \
   --test-sets "ravdess/fold{fold}/test" --zero-shot-sets "emodb" \
   --ssl-conf ../../conf/ssl/whisper_base_block3.yaml \
   --whisper-conf ../../conf/whisper/base.yaml \
   --text-conf ../../conf/text/spm.yaml \
-  --fas-conf "conf/words.yaml conf/voice.yaml conf/fas.yaml conf/logreg.yaml conf/fas_speaker.yaml conf/logreg_speaker.yaml" \
+  --fas-conf "${confs[*]/%/.yaml}" \
   --published conf/published.yaml \
   ${options[@]+"${options[@]}"}
