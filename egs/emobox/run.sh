@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# EmoBox's protocol (arXiv 2406.07162): a corpus's own labels, EmoBox's folds, mean over folds.
+# ./run.sh --corpora FOLDER [--corpus "ravdess emodb"] ...: FOLDER holds ravdess/ and emodb/
+# Results: exp/<corpus>/RESULTS.md. Every option of ../../run.sh may follow; --help lists them.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+declare -A folds=([ravdess]="1 2 3 4 5 6" [emodb]="1 2 3 4 5")
+corpus="ravdess emodb"
+options=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --corpus) corpus=${2:?--corpus needs a value}; shift 2 ;;
+    *) options+=("$1"); shift ;;
+  esac
+done
+for name in $corpus; do
+  ../../run.sh \
+    --prepare "../../steps/prepare_data.sh --names $name --labels native" \
+    --sets "$name" --folds "${folds[$name]:?no such corpus: $name}" --expdir "exp/$name" \
+    --train-sets "$name/fold{fold}/train" --dev-sets "$name/fold{fold}/dev" --test-sets "$name/fold{fold}/test" \
+    --ssl-conf ../../conf/ssl/whisper_base_block2_3.yaml \
+    --whisper-conf ../../conf/whisper/base.yaml \
+    --text-conf ../../conf/text/spm.yaml \
+    --fas-conf "conf/voice.yaml conf/fas.yaml conf/logreg.yaml" \
+    --published "conf/published_$name.yaml" \
+    ${options[@]+"${options[@]}"}
+done
