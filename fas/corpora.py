@@ -159,6 +159,12 @@ def mapper(corpus: Corpus, seven: bool) -> Callable[[Utterance], str | None]:
     return apply
 
 
+def copy_of(path: Path) -> Path:
+    """The file, or where it is not there its copy as .wav or .flac: many keep corpora, and the sound of videos, so."""
+    copies = [path.with_suffix(suffix) for suffix in AUDIO_SUFFIXES]
+    return path if path.exists() else next((c for c in copies if c.exists()), path)
+
+
 def make(
     corpus: str,
     utterances: Iterable[Utterance],
@@ -181,11 +187,12 @@ def make(
             if u.utt in data.wav:
                 problems.append(f"{u.wav}: utterance {u.utt!r} stands in {data.wav[u.utt]} too; remove one of the two")
                 continue
-            wav = str(u.wav.resolve())
+            source = copy_of(u.wav)
+            wav = str(source.resolve())
             if wav != wav.strip() or "\n" in wav or "\r" in wav:
                 problems.append(f"{wav!r}: a path with a line break or a space at its end can't stand in wav.scp")
                 continue
-            seconds = audio.check(u.wav)
+            seconds = audio.check(source)
         except DataError as e:
             problems += e.problems
             continue
@@ -379,6 +386,23 @@ def find(folder: Path, *names: str) -> Path:
     raise DataError([f"{folder}: {' or '.join(names)} is missing; it belongs to the release"])
 
 
+def folder_of(root: Path, name: str) -> Path:
+    """The corpus's folder below `root`, by its name or in other letters (CREMA-D for crema_d).
+
+    Raises DataError where two have the name.
+    """
+
+    def plain(text: str) -> str:
+        return re.sub(r"[\W_]", "", text.lower())
+
+    if (root / name).is_dir():
+        return root / name
+    found = sorted(p for p in root.glob("*") if p.is_dir() and plain(p.name) == plain(name))
+    if len(found) > 1:
+        raise DataError([f"{root}: {' and '.join(p.name for p in found)} may both be {name}; rename one"])
+    return found[0] if found else root / name
+
+
 def case_mini(folder: Path) -> Iterator[tuple[str, Utterance]]:
     """The embedded corpus (local/case_mini.py): pairs of split and utterance."""
     with (folder / "metadata.tsv").open(encoding="utf-8", newline="") as f:
@@ -434,9 +458,9 @@ def main(name: str, generate: Callable[[Path, Corpus], Iterable[Utterance]], doc
     def run() -> None:
         args = arguments(doc).parse_args()
         corpus = read_conf(CONF / "corpora" / f"{name}.yaml")
-        folder = args.corpora / name
 
         def utterances() -> Iterable[Utterance]:
+            folder = folder_of(args.corpora, name)
             if not folder.is_dir():
                 raise corpus.missing(f"{folder}: no such folder")
             return (

@@ -10,7 +10,7 @@ FOLDER/NAME are read
                     key, dataset, wav (downloads/NAME/...), sample_rate, length, task, emo, channel
   label_map.json    (label_dict.json for EMOVO) emo -> label, which conf/corpora/emobox.yaml maps to the seven
   data.seg.wrd.stm  key channel speaker start end ...; only where emobox.yaml has no pattern of a key's speaker
-Audio is looked for in CORPORA/NAME/..., .flac in place of .wav too. Several folds become fold1 .. foldN; a single one
+Audio is looked for in CORPORA/NAME/... Several folds become fold1 .. foldN; a single one
 becomes train, dev and test.
 """
 
@@ -83,12 +83,9 @@ def emobox_utterances(folder: Path, root: Path, emobox: Corpus, corpus: Corpus) 
         row, where = entry["row"], entry["where"]
         if "start_time" in row or "segment" in row:
             raise DataError([f"{where}: {key!r} is a piece of a longer file; cut the corpus and use local/table.py"])
-        wav = root.joinpath(*Path(row["wav"]).parts[2:])  # without downloads/NAME
-        if not wav.exists() and wav.with_suffix(".flac").exists():
-            wav = wav.with_suffix(".flac")
         yield Utterance(
             **corpora.ids(name, speaker_of[key], key.removeprefix(f"{name}-")),
-            wav=wav,
+            wav=root.joinpath(*Path(row["wav"]).parts[2:]),  # without downloads/NAME
             emotion=row["emo"],
             language=corpus.language,
             **({"fold": entry["fold"]} if len(folds) > 1 else {"split": entry["split"]}),
@@ -108,7 +105,10 @@ def run() -> None:
         folder = args.manifests / name
         corpus = dataset_conf(folder, emobox)
         corpora.prepare(
-            name, corpus, lambda f=folder, c=corpus: emobox_utterances(f, args.corpora / f.name, emobox, c), args
+            name,
+            corpus,
+            lambda f=folder, c=corpus: emobox_utterances(f, corpora.folder_of(args.corpora, f.name), emobox, c),
+            args,
         )
 
 

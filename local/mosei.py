@@ -71,7 +71,8 @@ def clips_of(path: Path) -> dict[tuple[float, float], tuple[str, str]]:
 def mosei(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     """Labelled utterances, by video; labels without a clip or a fold are marked for the conf to drop."""
     combined = folder / "Videos" / "Segmented" / "Combined"
-    cut = {path.name.rpartition("_")[0] for path in combined.glob("*.mp4")}
+    suffixes = (".mp4", *corpora.AUDIO_SUFFIXES)
+    cut = {path.stem.rpartition("_")[0] for path in combined.glob("*") if path.suffix in suffixes}
     if not cut:
         raise corpus.missing(f"{combined}: no clips")
     split_of = splits(folder / "cmu_mosei_std_folds.py")

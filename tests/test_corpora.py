@@ -211,6 +211,19 @@ def test_real_ravdess_and_emodb(root: Path, prepare: Prepare) -> None:
     check_kaldi(data)
 
 
+def test_folders_in_other_letters_and_copies_in_other_formats(root: Path, prepare: Prepare) -> None:
+    folder = meld_tree(root)
+    clip = folder / "dev_splits_complete/dia0_utt0.mp4"
+    clip.unlink()
+    soundfile.write(clip.with_suffix(".flac"), np.full(1600, 0.1), 16000)
+    folder.rename(root / "MELD")
+    data = prepare("meld")
+    assert table(data / "wav.scp")["meldGuy-dev_dia0_utt0"] == str(root / "MELD/dev_splits_complete/dia0_utt0.flac")
+    (root / "Meld").mkdir()
+    with pytest.raises(SystemExit, match="MELD and Meld may both be meld"):
+        prepare("meld")
+
+
 # IEMOCAP
 
 EVALUATION = """% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
