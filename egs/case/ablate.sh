@@ -6,6 +6,7 @@
 #   swap      stream_swap by channel_dropout (chosen by the dev column)
 #   choice    the tokens of largest norm, evenly spaced ones, random ones, at two pairs of budgets
 #   encoders  the acoustic encoder: filter banks and each block of Whisper tiny.en, voice alone (chosen by the dev column)
+#   pairs     FAS with each of these acoustic encoders and with MiniLM or SentencePiece vectors of the words
 # Stages 0 to 3 come from ./run.sh. Results: exp/TABLE/RESULTS.md. --seeds, --nj and so on as there; it goes on where it was
 # stopped.
 set -euo pipefail
@@ -16,6 +17,22 @@ if [[ $# -gt 0 ]]; then shift; fi
 out=exp/$table
 grid() { "$FAS_PYTHON" -m fas.bin.grid --base conf/fas.yaml --out "$out/conf" "$@"; }
 train() { ./run.sh --stage 3 --expdir "$out" --fas-conf "$@"; }
+options=("$@")
+across() {  # system, text encoders: with every acoustic encoder and each of these
+  local system=$1 ssl text seeds="1 2 3" i systems=()
+  for text in "${@:2}"; do
+    for ssl in fbank whisper_tiny.en_block{1,2,3,4}; do
+      ./run.sh --stage 1 --stop-stage 5 --expdir "$out" --fas-conf "conf/$system.yaml" \
+        --ssl-conf "../../conf/ssl/$ssl.yaml" --text-conf "../../conf/text/$text.yaml" ${options[@]+"${options[@]}"}
+      systems+=("$system-$ssl-tiny.en-$text")
+    done
+  done
+  for ((i = 0; i < ${#options[@]}; i++)); do
+    if [[ ${options[i]} == --seeds ]]; then seeds=${options[i + 1]}; fi
+  done
+  "$FAS_PYTHON" -m fas.bin.report --out "$out" --datadir data --model "$out/{system}" --systems "${systems[*]}" \
+    --seeds "$seeds" --reference "$system-whisper_tiny.en_block2-tiny.en-minilm"
+}
 
 case $table in
   systems)
@@ -32,18 +49,7 @@ case $table in
     train "$(grid by-:choice=norm,uniform,random ka:streams.acoustic.tokens=4,8 ks:streams.semantic.tokens=8)" \
       --reference fas_by-norm_ka8_ks8 "$@"
     ;;
-  encoders)
-    systems=()
-    for ssl in fbank whisper_tiny.en_block1 whisper_tiny.en_block2 whisper_tiny.en_block3 whisper_tiny.en_block4; do
-      ./run.sh --stage 1 --expdir "$out" --ssl-conf "../../conf/ssl/$ssl.yaml" --fas-conf conf/voice.yaml "$@" >/dev/null
-      systems+=("voice-$ssl-tiny.en-minilm")
-    done
-    seeds="1 2 3"
-    while [[ $# -gt 0 ]]; do
-      if [[ $1 == --seeds ]]; then seeds=$2; fi
-      shift
-    done
-    "$FAS_PYTHON" -m fas.bin.report --out "$out" --datadir data --model "$out/{system}" --systems "${systems[*]}" --seeds "$seeds"
-    ;;
-  *) echo "$0: which table? systems, budgets, queries, choice or encoders" >&2; exit 2 ;;
+  encoders) across voice minilm ;;
+  pairs) across fas minilm spm ;;
+  *) echo "$0: which table? systems, budgets, queries, swap, choice, encoders or pairs" >&2; exit 2 ;;
 esac
