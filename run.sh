@@ -100,11 +100,14 @@ if within 3; then
   begin 3 "text ($(conf_name "$text_conf"))"
   model=
   if grep -q '^kind: *spm' "$text_conf"; then
-    read -ra train_list <<<"$train_sets"
-    transcripts=()
-    for name in "${train_list[@]%%/*}"; do transcripts+=("$whisper/$name/text"); done
+    read -ra fold_list <<<"$folds"
+    if ((${#fold_list[@]} > 1)); then
+      echo "$0: $text_conf learns from training transcripts, which differ by fold; give each fold a run with a --dumpdir" \
+        "of its own, or take a text encoder of kind hf" >&2; exit 2
+    fi
+    read -ra train_list <<<"$(below "${train_sets//\{fold\}/$folds}")"
     model=$text/model
-    "$FAS_ROOT/steps/learn_text.sh" --conf "$text_conf" "$model" "${transcripts[@]}"
+    "$FAS_ROOT/steps/learn_text.sh" --conf "$text_conf" --transcripts "$whisper" "$model" "${train_list[@]}"
   fi
   for name in "${set_list[@]}"; do
     if [[ ! -f $whisper/$name/text ]]; then

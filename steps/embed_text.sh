@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Token vectors of transcripts.
 # steps/embed_text.sh --conf conf/text/minilm.yaml --text dump/whisper/tiny.en/x/text data/x dump/text/minilm/x
-# A conf of kind spm needs --model, a folder from: steps/learn_text.sh --conf C MODEL TEXT...
+# A conf of kind spm needs --model, a folder that steps/learn_text.sh made.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
 . "$FAS_ROOT/cmd.sh"

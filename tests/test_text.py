@@ -1,11 +1,15 @@
 """Token vectors of transcripts: HuggingFace encoders by folder, SentencePiece ones included, and co-occurrence."""
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT, run
 
+from fas import datadir
 from fas.datadir import DataDir
 from fas.frontend import HFTextConf, SPMTextConf
 from fas.frontend import spm_text as spm
@@ -35,6 +39,26 @@ def test_spm_learns_and_embeds(small: DataDir, tmp_path: Path) -> None:
     assert all(v.shape[1] == 8 and np.isfinite(v).all() and v.dtype == np.float16 for v in made.values())
     with pytest.raises(ValueError, match="no training transcript"):
         spm.train(settings, ["", ""], tmp_path / "none")
+
+
+def test_spm_learns_from_training_sets_alone(small: DataDir, tmp_path: Path, python_path: None) -> None:
+    """Another transcript of an utterance outside of the training set changes nothing, of one within the model."""
+    small.subset(lambda u: u.startswith("spk0")).write(tmp_path / "data/train")
+    (tmp_path / "conf.yaml").write_text("kind: spm\nvocab_size: 40\ndim: 4\n")
+    texts = {u: SENTENCES[i] for i, u in enumerate(small.utts)}
+
+    def learn(**changed: str) -> bytes:
+        datadir.write_table(tmp_path / "whisper/data/text", texts | changed)
+        done = run(
+            ROOT / "steps/learn_text.sh", "--conf", tmp_path / "conf.yaml", "--transcripts", tmp_path / "whisper",
+            tmp_path / "model", tmp_path / "data/train", env=os.environ | {"FAS_PYTHON": sys.executable},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return (tmp_path / "model/spm.model").read_bytes()
+
+    first = learn()
+    assert learn(spk1_4="quite other words") == first
+    assert learn(spk0_1="quite other words") != first
 
 
 @pytest.fixture(scope="module")

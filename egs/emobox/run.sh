@@ -20,7 +20,7 @@ for name in $corpus; do
     --train-sets "$name/fold{fold}/train" --dev-sets "$name/fold{fold}/dev" --test-sets "$name/fold{fold}/test" \
     --ssl-conf ../../conf/ssl/whisper_base_block2_3.yaml \
     --whisper-conf ../../conf/whisper/base.yaml \
-    --text-conf ../../conf/text/spm.yaml \
+    --text-conf ../../conf/text/minilm.yaml \
     --fas-conf "conf/voice.yaml conf/fas.yaml conf/logreg.yaml" \
     --published "conf/published_$name.yaml" \
     ${options[@]+"${options[@]}"}

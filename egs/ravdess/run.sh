@@ -24,7 +24,7 @@ exec ../../run.sh \
   --test-sets "ravdess/fold{fold}/test" --zero-shot-sets "emodb" \
   --ssl-conf ../../conf/ssl/whisper_base_block3.yaml \
   --whisper-conf ../../conf/whisper/base.yaml \
-  --text-conf ../../conf/text/spm.yaml \
+  --text-conf ../../conf/text/minilm.yaml \
   --fas-conf "${confs[*]/%/.yaml}" \
   --published conf/published.yaml \
   ${options[@]+"${options[@]}"}

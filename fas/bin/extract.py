@@ -3,7 +3,8 @@
 python -m fas.bin.extract {ssl,whisper,text} check --conf C --data DATA --out OUT     exit 0 when OUT is whole, else 3
 python -m fas.bin.extract {ssl,whisper,text} job   --conf C --data DATA/splitN/J --out OUT --job J
 python -m fas.bin.extract {ssl,whisper,text} merge --conf C --data DATA --out OUT --jobs N
-python -m fas.bin.extract text learn --conf C --out MODEL TEXT...        the SentencePiece model of `kind: spm`
+python -m fas.bin.extract text learn --conf C --text FOLDER --out MODEL DATA...  the SentencePiece model of `kind: spm`
+    from the transcripts FOLDER/<set>/text of the training sets DATA
 Text reads --text FILE, the transcripts of the whole set, and, for `kind: spm`, --model MODEL.
 """
 
@@ -64,8 +65,13 @@ def read_inputs(args: argparse.Namespace, settings: Any) -> tuple[datadir.DataDi
 def learn(args: argparse.Namespace, settings: Any) -> None:
     if not isinstance(settings, frontend.SPMTextConf):
         return
-    tables = [datadir.read_table(path, empty_ok=True) for path in args.texts]
-    sentences = [table[u] for table in tables for u in sorted(table)]
+    sentences = []
+    for directory in args.sets:
+        transcripts = args.text / datadir.home(directory).name / "text"
+        if not transcripts.exists():
+            raise datadir.DataError([f"{transcripts}: is missing; run stage 2 first"])
+        table = datadir.read_table(transcripts, empty_ok=True)
+        sentences += [table[u] for u in datadir.read(directory).utts]
     inputs = {"configuration": frontend.digest(settings), "transcripts": stamp.digest(*sentences)}
     if stamp.is_whole(args.out, inputs):
         return
@@ -89,7 +95,7 @@ def run() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--job", type=int)
     parser.add_argument("--jobs", type=int)
-    parser.add_argument("texts", type=Path, nargs="*", help="transcripts to learn from")
+    parser.add_argument("sets", type=Path, nargs="*", help="training sets to learn from")
     args = parser.parse_intermixed_args()
     settings = LOADERS[args.stage](args.conf)
     if args.action == "learn":
