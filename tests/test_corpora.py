@@ -4,6 +4,7 @@ import json
 import os
 import runpy
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,7 +123,7 @@ def test_a_wrong_conf_is_named(tmp_path: Path, change: dict, says: str) -> None:
 
 
 NAMES = ("iemocap", "mosei", "mer2024", "meld", "ravdess", "esd", "emovo", "emodb", "crema_d", "tess", "mustard_pp",
-         "savee")  # fmt: skip
+         "savee", "cafe")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -481,7 +482,7 @@ def test_esd_older_release_has_its_splits_as_folders(root: Path, prepare: Prepar
         prepare("esd")
 
 
-# EMOVO, CREMA-D, TESS, MUStARD++
+# EMOVO, CREMA-D, TESS, SAVEE, CaFE, MUStARD++
 
 
 def test_emovo_italian_codes(root: Path, prepare: Prepare) -> None:
@@ -548,6 +549,34 @@ def test_savee(root: Path, prepare: Prepare) -> None:
     assert table(data / "utt2emo")["saveeDC-sa01"] == "sad" and table(data / "utt2emo")["saveeDC-su01"] == "surprise"
     assert set(table(data / "fold4/test/utt2spk").values()) == {"saveeKL"}
     assert set(table(data / "fold4/dev/utt2spk").values()) == {"saveeDC"}
+
+
+def test_cafe_neutral_has_no_intensity_folder_and_names_decide(root: Path, prepare: Prepare) -> None:
+    folder = root / "CaFE/CaFE_48k"
+    # Dégoût as unzip programs garble it
+    codes = {"Colère": "C", "D‚go–t": "D", "Joie": "J", "Peur": "P", "Surprise": "S", "Tristesse": "T"}
+    for actor in range(1, 13):
+        for name, code in codes.items():
+            wav(folder / f"{name}/Faible/{actor:02}-{code}-1-2.wav")
+            wav(folder / f"{name}/Fort/{actor:02}-{code}-2-2.wav")
+        wav(folder / f"Neutre/{actor:02}-N-1-2.wav")
+    data = prepare("cafe")
+    check_kaldi(data)
+    assert len(table(data / "wav.scp")) == 12 * 13
+    emotions = [e for u, e in table(data / "utt2emo").items() if u.startswith("cafe12-")]
+    assert Counter(emotions) == {e: 1 if e == "neutral" else 2 for e in EMOTIONS}
+    assert set(table(data / "text").values()) == {"Deux ânes aigris au pelage brun"}
+    assert set(table(data / "fold1/test/utt2spk").values()) == {"cafe01", "cafe07", "cafe08", "cafe10"}
+    # the first woman and the only man of fold 2 (actors 02 04 09 12)
+    assert set(table(data / "fold1/dev/utt2spk").values()) == {"cafe02", "cafe09"}
+    native = prepare("cafe", "--labels", "native")
+    assert table(native / "utt2emo")["cafe01-01-J-2-2"] == "joy"
+    wav(folder / "Joie/Fort/01-H-2-2.wav")
+    with pytest.raises(SystemExit, match="unknown label 'H'; known are 'C' 'D' 'J' 'N' 'P' 'S' 'T'"):
+        prepare("cafe")
+    wav(folder / "Joie/Fort/01-J-2.wav")
+    with pytest.raises(SystemExit, match=r"01-J-2\.wav: not a CaFE name"):
+        prepare("cafe")
 
 
 def test_mustard_pp_words_and_voice(root: Path, prepare: Prepare) -> None:
