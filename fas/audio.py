@@ -27,7 +27,7 @@ def check(path: str | Path) -> float:
 
     path = Path(path)
     if not path.is_file():
-        raise AudioError(f"{path}: no such file; mend the path in wav.scp or drop the utterance")
+        raise AudioError(f"{path}: no such file; put it there, mend its path, or drop the utterance")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: empty file (0 bytes); copy it again or drop the utterance")
     if path.suffix.lower() in CONTAINERS:

@@ -45,6 +45,12 @@ class Utterance:
     sex: str = ""
     split: str = ""  # train, dev or test; none: in no subset
     fold: int = 0  # in which it is tested, from 1; 0: the corpus has no folds
+    problem: str = ""  # why its file can't be one of the corpus
+
+
+def wrong(path: Path, why: str) -> Utterance:
+    """A file that can't be one of the corpus: `make` names it, with all others."""
+    return Utterance("", path, "", "", problem=f"{path}: {why}")
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class Corpus:
     licence: str
     layout: str
     labels: dict[str, Label]
-    splits: str = "none"
+    splits: str = ""  # one of SPLITS; none said: whatever the utterances have
     language: str = ""
     bad: dict[str, str] = field(default_factory=dict)  # utterance, without its speaker -> why it can't be used
     longest: float = 3600.0  # seconds; an utterance that lasts longer is not one
@@ -86,7 +92,7 @@ class Corpus:
         """The error of a corpus that is not there; `what` begins the line."""
         return MissingCorpus([
             f"{what}. It needs {self.title} from {self.get}. Licence: {self.licence}. Expected layout: {self.layout}. "
-            "Put it there, or name the folder that holds it with --corpora."
+            "Put it there, or name the folder that holds it (--corpora of run.sh, CORPORA of steps/prepare_data.sh)."
         ])
 
 
@@ -106,8 +112,9 @@ def read_conf(path: Path) -> Corpus:
         if label.native is not None and not re.fullmatch(r"\w+", str(label.native)):
             raise conf.ConfError(f"{where}: the native label {label.native!r} must be one word")
         labels[str(raw)] = label
-    corpus = conf.build(Corpus, values | {"labels": labels}, path)
-    if corpus.splits not in SPLITS:
+    named = {key: {str(k): v for k, v in (values.get(key) or {}).items()} for key in ("sentences", "bad")}
+    corpus = conf.build(Corpus, values | named | {"labels": labels}, path)
+    if corpus.splits not in ("", *SPLITS):
         raise conf.ConfError(f"{path}: splits must be one of {', '.join(SPLITS)}, not {corpus.splits!r}")
     return corpus
 
@@ -175,11 +182,15 @@ def make(
     """A data directory of the utterances, and a line for each that is left out: `drop` gives a reason or it lasts
     longer than `longest` seconds.
 
-    Raises DataError naming every duplicate, every unknown label and every audio file that can't be opened.
+    Raises DataError naming every file that is none of the corpus's, every duplicate, every unknown label and all audio
+    that can't be opened.
     """
     data = DataDir(corpus=corpus, emotions=emotions, wav={}, utt2spk={}, utt2emo={}, utt2dur={})
     problems, dropped = [], []
     for u in utterances:
+        if u.problem:
+            problems.append(u.problem)
+            continue
         try:
             if reason := drop(u):
                 dropped.append(f"{u.utt} {reason}")
@@ -223,6 +234,17 @@ def write(data: DataDir, dropped: list[str], out: Path) -> None:
     print(f"{out}: {len(data)} utterances, {len(dropped)} dropped (listed in {out}/dropped)", file=sys.stderr)
     for reason, count in Counter(line.partition(" ")[2] for line in dropped).most_common():
         print(f"  {count} dropped: {reason}", file=sys.stderr)
+
+
+def check_splits(name: str, splits: str, utterances: list[Utterance]) -> None:
+    """Raises DataError when the conf's `splits` is not what the utterances have."""
+    has_split, has_fold = any(u.split for u in utterances), any(u.fold for u in utterances)
+    found = "folds" if has_fold else "own" if has_split else "none"
+    if splits and found != {"speakers": "own"}.get(splits, splits):
+        raise DataError([
+            f"{name}: its conf says `splits: {splits}`, but its utterances have "
+            f"{ {'folds': 'folds', 'own': 'splits', 'none': 'neither splits nor folds'}[found]}; mend one of the two"
+        ])
 
 
 def split_by_speaker(utterances: list[Utterance]) -> None:
@@ -371,7 +393,7 @@ def audio_files(folder: Path, pattern: str, corpus: Corpus, suffixes: Iterable[s
     """Audio files by a glob without suffix, sorted, without the hidden ones. Raises MissingCorpus for none."""
     found = sorted(p for s in suffixes for p in folder.glob(pattern + s) if not p.name.startswith("."))
     if not found:
-        raise corpus.missing(f"{folder}: no audio in {pattern}")
+        raise corpus.missing(f"{folder}: no {' or '.join(suffixes)} in {pattern}")
     return found
 
 
@@ -444,10 +466,11 @@ def prepare(
             raise
         print(f"skipped {name}: {e}", file=sys.stderr)
         return
-    if corpus.splits == "speakers":
-        split_by_speaker(utterances)
     seven = args.labels == "seven"
     data, dropped = make(name, utterances, corpus.emotions(seven), mapper(corpus, seven), corpus.longest)
+    if corpus.splits == "speakers":
+        split_by_speaker(utterances)
+    check_splits(name, corpus.splits, utterances)
     write(data, dropped, args.datadir / name)
     write_subsets(data, utterances, args.datadir / name)
 

@@ -13,16 +13,16 @@ from pathlib import Path
 
 from fas import corpora
 from fas.corpora import Corpus, Utterance
-from fas.datadir import DataError
 
 
 def cafe(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
-    """Utterances in the order of their files. Raises DataError for names that are not CaFE's."""
+    """Utterances in the order of their files."""
     fold_of = corpora.read_folds("cafe")
     for path in corpora.audio_files(folder, "**/*", corpus):
         fields = path.stem.split("-")
         if len(fields) != 4 or not fields[0].isdigit() or fields[3] not in corpus.sentences:
-            raise DataError([f"{path}: not a CaFE name (AA-E-I-S); remove it from the folder"])
+            yield corpora.wrong(path, "not a CaFE name (AA-E-I-S); remove it from the folder")
+            continue
         actor, emotion, _, sentence = fields
         yield Utterance(
             **corpora.ids("cafe", actor, path.stem),

@@ -12,15 +12,15 @@ from pathlib import Path
 
 from fas import corpora
 from fas.corpora import Corpus, Utterance
-from fas.datadir import DataError
 
 
 def crema_d(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
-    """Utterances in the order of their files. Raises DataError for names that are not CREMA-D's."""
+    """Utterances in the order of their files."""
     for path in corpora.audio_files(folder, "AudioWAV/*", corpus):
         fields = path.stem.split("_")
         if len(fields) != 4 or not fields[0].isdigit():
-            raise DataError([f"{path}: not a CREMA-D name (ACTOR_SENTENCE_EMO_LEVEL); remove it from the folder"])
+            yield corpora.wrong(path, "not a CREMA-D name (ACTOR_SENTENCE_EMO_LEVEL); remove it from the folder")
+            continue
         actor, sentence, emotion, _ = fields
         yield Utterance(
             **corpora.ids("crema_d", actor, path.stem),

@@ -18,6 +18,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from fas import cli, corpora
@@ -56,6 +57,25 @@ def speakers(folder: Path, emobox: Corpus, keys: set[str]) -> dict[str, str]:
     return found
 
 
+@cache
+def audio_by_name(root: Path) -> dict[str, list[Path]]:
+    """Name without suffix -> the audio files of that name below `root`."""
+    found: dict[str, list[Path]] = {}
+    for suffix in corpora.AUDIO_SUFFIXES:
+        for path in root.rglob(f"*{suffix}"):
+            found.setdefault(path.stem, []).append(path)
+    return found
+
+
+def audio_of(root: Path, wav: str) -> Path:
+    """downloads/NAME/... below `root`; where it is not there, the only file of that name (unzip garbles accents)."""
+    path = corpora.copy_of(root.joinpath(*Path(wav).parts[2:]))
+    if path.exists():
+        return path
+    found = audio_by_name(root).get(path.stem, [])
+    return found[0] if len(found) == 1 else path
+
+
 def emobox_utterances(folder: Path, root: Path, emobox: Corpus, corpus: Corpus) -> Iterator[Utterance]:
     """Utterances of one dataset; root is the folder of its audio."""
     name = folder.name
@@ -85,7 +105,7 @@ def emobox_utterances(folder: Path, root: Path, emobox: Corpus, corpus: Corpus) 
             raise DataError([f"{where}: {key!r} is a piece of a longer file; cut the corpus and use local/table.py"])
         yield Utterance(
             **corpora.ids(name, speaker_of[key], key.removeprefix(f"{name}-")),
-            wav=root.joinpath(*Path(row["wav"]).parts[2:]),  # without downloads/NAME
+            wav=audio_of(root, row["wav"]),
             emotion=row["emo"],
             language=corpus.language,
             **({"fold": entry["fold"]} if len(folds) > 1 else {"split": entry["split"]}),

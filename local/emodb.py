@@ -12,16 +12,16 @@ from pathlib import Path
 
 from fas import corpora
 from fas.corpora import Corpus, Utterance
-from fas.datadir import DataError
 
 
 def emodb(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
-    """Utterances in the order of their files. Raises DataError for names that are not EmoDB's."""
+    """Utterances in the order of their files."""
     fold_of = corpora.read_folds("emodb")
     for path in corpora.audio_files(folder, "wav/*", corpus):
         name = path.stem
         if len(name) != 7 or not name[:2].isdigit():
-            raise DataError([f"{path}: not an EmoDB name (SSTTTEV); remove it from the folder"])
+            yield corpora.wrong(path, "not an EmoDB name (SSTTTEV); remove it from the folder")
+            continue
         yield Utterance(
             **corpora.ids("emodb", name[:2], name, joint="_"),  # two digits: any joint keeps speakers together
             wav=path,

@@ -12,17 +12,17 @@ from pathlib import Path
 
 from fas import corpora
 from fas.corpora import Corpus, Utterance
-from fas.datadir import DataError
 
 ACTORS = ("f1", "f2", "f3", "m1", "m2", "m3")
 
 
 def emovo(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
-    """Utterances in the order of their files. Raises DataError for names that are not EMOVO's."""
+    """Utterances in the order of their files."""
     for path in corpora.audio_files(folder, "**/*", corpus):
         fields = path.stem.split("-")
         if len(fields) != 3 or fields[1] not in ACTORS:
-            raise DataError([f"{path}: not an EMOVO name (EMO-ACTOR-SENTENCE); remove it from the folder"])
+            yield corpora.wrong(path, "not an EMOVO name (EMO-ACTOR-SENTENCE); remove it from the folder")
+            continue
         emotion, actor, sentence = fields
         yield Utterance(
             **corpora.ids("emovo", actor, path.stem),

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from fas import corpora
 from fas.corpora import Corpus, Utterance
-from fas.datadir import DataError
 
 FOLDERS = {"train": "train", "evaluation": "dev", "test": "test"}
 
@@ -31,16 +30,18 @@ def transcripts(path: Path, language: str) -> dict[str, str]:
 
 
 def esd(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
-    """Utterances by speaker and file. Raises DataError for names that are not ESD's."""
+    """Utterances by speaker and file."""
     wavs = corpora.audio_files(folder, "00[0-2][0-9]/**/*", corpus)
     words: dict[str, dict[str, str]] = {}
     for path in wavs:
         speaker, _, number = path.stem.partition("_")
         inner = path.relative_to(folder).parts[1:-1]
         if path.relative_to(folder).parts[0] != speaker or not number.isdigit() or not 1 <= len(inner) <= 2:
-            raise DataError([f"{path}: not ESD's SPEAKER/EMOTION/[SPLIT/]SPEAKER_NNNNNN.wav; remove it"])
+            yield corpora.wrong(path, "not ESD's SPEAKER/EMOTION/[SPLIT/]SPEAKER_NNNNNN.wav; remove it")
+            continue
         if inner[1:] and inner[1] not in FOLDERS:
-            raise DataError([f"{path}: the folder {inner[1]!r} is none of train, evaluation and test"])
+            yield corpora.wrong(path, f"the folder {inner[1]!r} is none of train, evaluation and test")
+            continue
         language = "zh" if speaker <= "0010" else "en"
         if speaker not in words:
             words[speaker] = transcripts(folder / speaker / f"{speaker}.txt", language)

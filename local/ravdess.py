@@ -12,16 +12,16 @@ from pathlib import Path
 
 from fas import corpora
 from fas.corpora import Corpus, Utterance
-from fas.datadir import DataError
 
 
 def ravdess(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
-    """Utterances in the order of their files. Raises DataError for names that are not RAVDESS's."""
+    """Utterances in the order of their files."""
     fold_of = corpora.read_folds("ravdess")
     for path in corpora.audio_files(folder, "**/Actor_*/*", corpus):
         fields = path.stem.split("-")
-        if len(fields) != 7 or fields[4] not in corpus.sentences:
-            raise DataError([f"{path}: not a RAVDESS name (MM-CC-EE-II-SS-RR-AA); remove it from the folder"])
+        if len(fields) != 7 or fields[4] not in corpus.sentences or not fields[6].isdigit():
+            yield corpora.wrong(path, "not a RAVDESS name (MM-CC-EE-II-SS-RR-AA); remove it from the folder")
+            continue
         if fields[:2] != ["03", "01"]:
             continue
         actor = fields[6]

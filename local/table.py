@@ -29,7 +29,8 @@ def column_map(path: Path, corpus: Corpus) -> dict[str, dict[str, Any]]:
     """Field -> {value} or {column, map}. Raises ConfError for what is not understood."""
     columns = corpus.columns
     if not corpus.table or not isinstance(columns, dict):
-        raise ConfError(f"{path}: needs table, the file's path below CORPORA, and columns")
+        says = f"needs table, the file's path below CORPORA, and columns; or write local/{path.stem}.py"
+        raise ConfError(f"{path}: {says}")
     if wrong := [n for n in NEEDED if n not in columns] + sorted(columns.keys() - {*NEEDED, *OPTIONAL}):
         raise ConfError(f"{path}: columns: {' '.join(wrong)}: needed are {NEEDED}, known too {OPTIONAL}")
     specs = {name: spec if isinstance(spec, dict) else {"column": spec} for name, spec in columns.items()}

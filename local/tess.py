@@ -12,17 +12,17 @@ from pathlib import Path
 
 from fas import corpora
 from fas.corpora import Corpus, Utterance
-from fas.datadir import DataError
 
 ACTRESSES = {"OAF": 1, "OA": 1, "YAF": 2}  # OA: the release has one file of that name, OA_bite_neutral.wav
 
 
 def tess(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
-    """Utterances in the order of their files. Raises DataError for names that are not TESS's."""
+    """Utterances in the order of their files."""
     for path in corpora.audio_files(folder, "**/*", corpus):
         fields = path.stem.split("_", 2)
         if len(fields) != 3 or fields[0] not in ACTRESSES:
-            raise DataError([f"{path}: not a TESS name (ACTRESS_WORD_EMOTION); remove it from the folder"])
+            yield corpora.wrong(path, "not a TESS name (ACTRESS_WORD_EMOTION); remove it from the folder")
+            continue
         actress, word, emotion = fields
         yield Utterance(
             **corpora.ids("tess", "OAF" if actress == "OA" else actress, path.stem),

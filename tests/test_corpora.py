@@ -170,8 +170,30 @@ def test_ravdess_names_that_are_not_its_own_are_errors(root: Path, prepare: Prep
     with pytest.raises(SystemExit, match="unknown label '09'; known are '01'"):
         prepare("ravdess")
     (root / "ravdess/Actor_01/03-01-09-01-01-01-01.wav").rename(root / "ravdess/Actor_01/take one.wav")
-    with pytest.raises(SystemExit, match=r"take one\.wav: not a RAVDESS name"):
+    wav(root / "ravdess/Actor_01/03-01-05-01-01-01-xx.wav")
+    (root / "ravdess/Actor_01/03-01-05-01-01-01-01.wav").touch()
+    with pytest.raises(SystemExit) as error:
         prepare("ravdess")
+    for says in ("take one.wav: not a RAVDESS name", "01-xx.wav: not a RAVDESS name", "01-01.wav: empty file"):
+        assert says in str(error.value)
+
+
+def test_splits_that_the_conf_does_not_say_are_an_error(root: Path, prepare: Prepare, tmp_path: Path) -> None:
+    (root / "x").mkdir()
+    wav(root / "x/a.wav")
+    (root / "x/t.csv").write_text("id,who,says\na,s1,joy\n")
+    columns = {"utt": "id", "wav": {"value": "a.wav"}, "speaker": "who", "emotion": "says"}
+    values = dict.fromkeys(("title", "paper", "get", "licence", "layout"), "-")
+    values |= {"table": "x/t.csv", "columns": columns, "labels": {"joy": {"native": "joy", "seven": "happy"}}}
+    values |= {"sentences": {1: "digits as keys are text"}}
+    for splits, says in (("own", "neither splits nor folds"), ("folds", "neither"), ("none", None)):
+        (tmp_path / "x.yaml").write_text(yaml.safe_dump(values | {"splits": splits}))
+        assert corpora.read_conf(tmp_path / "x.yaml").sentences == {"1": "digits as keys are text"}
+        if says:
+            with pytest.raises(SystemExit, match=f"x: its conf says `splits: {splits}`, but .* {says}"):
+                prepare("table", "--conf", tmp_path / "x.yaml", corpus="x")
+        else:
+            assert len(table(prepare("table", "--conf", tmp_path / "x.yaml", corpus="x") / "wav.scp")) == 1
 
 
 def test_duplicates_are_named(root: Path, prepare: Prepare) -> None:
@@ -779,6 +801,6 @@ def test_prepare_data_takes_several_corpora(root: Path, tmp_path: Path) -> None:
     assert table(tmp_path / "data/case/utt2sem") == {"cases-1": "happy"}
     assert len(table(tmp_path / "data/tess/wav.scp")) == 10
     done = run(step, "--names", "tess,../x", root, tmp_path / "data", **options)
-    assert done.returncode == 2 and "no corpus ../x; known are case crema_d" in done.stderr
+    assert done.returncode == 2 and "no corpus ../x; known are cafe case crema_d" in done.stderr
     done = run(step, "--names", "meld", root, tmp_path / "data", **options)
     assert done.returncode == 1 and "error: " in done.stderr and "affective-meld.github.io" in done.stderr

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Which blocks of Whisper base make the acoustic stream: the yardstick on each, chosen by the column "dev UAR".
+# ./tune.sh --corpora FOLDER [options of run.sh]. Results: exp/tune/<corpus>/RESULTS.md
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. ../../path.sh
+declare -A folds=([ravdess]="1 2 3 4 5 6" [emodb]="1 2 3 4 5")
+for corpus in ravdess emodb; do
+  out=exp/tune/$corpus systems=()
+  for blocks in 2 3 4 2_3; do
+    ./run.sh --corpus "$corpus" --stop-stage 5 --expdir "$out" --fas-conf conf/logreg.yaml \
+      --ssl-conf "../../conf/ssl/whisper_base_block$blocks.yaml" "$@"
+    systems+=("logreg-whisper_base_block$blocks-base-minilm")
+  done
+  "$FAS_PYTHON" -m fas.bin.report --out "$out" --datadir data --model "$out/{system}/fold{fold}" \
+    --systems "${systems[*]}" --folds "${folds[$corpus]}" --seeds 1 --reference "${systems[-1]}"
+done
