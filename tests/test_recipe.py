@@ -4,45 +4,11 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run
-
-ENV = os.environ | {"FAS_PYTHON": sys.executable}
-UTTS = "56"
-
-
-def recipe(folder: Path, *arguments: object) -> list[str]:
-    """The command of egs/case with all outputs below `folder`."""
-    confs = []
-    for system in ("words", "voice", "fas"):
-        text = (ROOT / "egs/case/conf" / f"{system}.yaml").read_text()
-        confs.append(folder.parent / f"{system}.yaml")
-        lines = [line if not line.startswith("epochs:") else "epochs: 4" for line in text.splitlines()]
-        confs[-1].write_text("\n".join(lines) + "\n")
-    folders = {"corpora": "corpora", "datadir": "data", "dumpdir": "dump", "expdir": "exp"}
-    options = [x for k, v in folders.items() for x in (f"--{k}", folder / v)]
-    systems = " ".join(map(str, confs))
-    command = ["bash", ROOT / "egs/case/run.sh", "--utts", UTTS, "--seeds", "1 2", "--fas-conf", systems, *options]
-    return [str(c) for c in [*command, *arguments]]
-
-
-def outputs(folder: Path) -> dict[str, bytes]:
-    """What must not differ between runs: audio, arks, transcripts, weights, hypotheses."""
-    wanted = ("*.ark", "text", "tokens", "hyp", "evidence.jsonl", "best.pt", "*.wav", "utt2num_frames")
-    return {str(p.relative_to(folder)): p.read_bytes() for w in wanted for p in folder.rglob(w) if p.is_file()}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run."""
-    folder = tmp_path_factory.mktemp("recipe") / "run"
-    done = run(*recipe(folder), env=ENV)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder
+from conftest import ENV, outputs, recipe, run
 
 
 def test_the_table(whole: Path) -> None:
