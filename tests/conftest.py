@@ -88,4 +88,5 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recipe") / "run"
     done = run(*recipe(folder), env=ENV)
     assert done.returncode == 0, done.stderr[-3000:]
+    (folder / "log").write_text(done.stderr)
     return folder
