@@ -28,6 +28,8 @@ corpora=corpora  # folder that holds the corpora
 datadir=data  # data directories
 dumpdir=dump  # features
 expdir=exp  # models and results
+num_gpus=1  # GPUs that share each training
+skip_bad=false  # leave out utterances whose audio can't be used, listed in data/<set>/skipped; else they are errors
 prepare=  # data preparation, run as: PREPARE CORPORA DATADIR NJ
 sets=  # data directories to extract features of, a list
 train_sets=  # training sets, a list
@@ -76,7 +78,9 @@ if within 0; then
     read -ra prepare_command <<<"$prepare"
     "${prepare_command[@]}" "$corpora" "$datadir" "$nj"
   fi
-  for name in "${set_list[@]}"; do "$FAS_ROOT/utils/validate_data_dir.sh" --audio "$datadir/$name" >&2; done
+  check=(--audio)
+  if $skip_bad; then check+=(--skip-bad); fi
+  for name in "${set_list[@]}"; do "$FAS_ROOT/utils/validate_data_dir.sh" "${check[@]}" "$datadir/$name" >&2; done
   end 0
 fi
 
@@ -128,7 +132,7 @@ grid=(--nj "$nj" --cmd "$cpu_cmd" --feats "$feats" --seeds "$seeds" --folds "$fo
 
 if within 4; then
   begin 4 "train (systems ${systems[*]}; ${folds:+folds $folds; }seeds $seeds)"
-  "$FAS_ROOT/steps/train_fas.sh" "${grid[@]}" --conf "$fas_conf" "$(below "$train_sets")" "$(below "$dev_sets")" "$model"
+  "$FAS_ROOT/steps/train_fas.sh" "${grid[@]}" --num-gpus "$num_gpus" --conf "$fas_conf" "$(below "$train_sets")" "$(below "$dev_sets")" "$model"
   end 4
 fi
 

@@ -42,6 +42,23 @@ def digest(folder: Path) -> str:
     return stamp.digest(stamp.digest_file(scp), *(stamp.stat_line(a) for a in arks))
 
 
+def verify(folder: Path) -> None:
+    """Compare what extraction wrote with its checksums; where it differs, take the marks away and raise ArkError.
+
+    The stage run again makes the damaged jobs' parts again and no others.
+    """
+    out = next((f for f in (folder, folder.parent) if (f / stamp.DONE).exists()), folder)
+    bad = []
+    for mark in sorted(out.glob(".done.[0-9]*.json")):
+        if found := stamp.damaged(folder, out, mark.name):
+            bad += found
+            mark.unlink()
+    if bad:
+        stamp.unmark(out)
+        files = ", ".join(map(str, bad))
+        raise ArkError(f"{files}: not the bytes that were written; run the stage that writes {out} again")
+
+
 class Reader:
     """Random access to the matrices of a feats.scp; arks stay open between reads."""
 

@@ -1,5 +1,6 @@
 """Audio files to 16 kHz mono float32, with soundfile and soxr; the sound of video files with PyAV."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE = 16_000
 CONTAINERS = (".mp4", ".m4a", ".mov", ".avi", ".mkv", ".webm", ".flv")  # soundfile can't read these
-LONGEST = 3600.0  # seconds; a container whose header says more is broken, no corpus has such an utterance
+LONGEST = 3600.0  # seconds; no corpus has a longer utterance, so that a header which says more is wrong
+BLOCK = 1 << 20  # sample frames read at once, so that many channels at a high rate don't fill the memory
+OPEN_ENDED = 0x7FFF0000  # a chunk of this size or more was written to a pipe, its length not known
 
 
 class AudioError(Exception):
@@ -39,6 +42,11 @@ def check(path: str | Path) -> float:
         raise AudioError(f"{path}: not readable as audio ({e.error_string}); copy it again or convert it") from None
     if info.frames <= 0 or info.samplerate <= 0:
         raise AudioError(f"{path}: no samples in it; drop the utterance")
+    for said, found in re.findall(r"(?:data|SSND|Data Size|riff) *: (\d+) \(should be (\d+)\)", info.extra_info):
+        if int(found) < int(said) < OPEN_ENDED:  # libsndfile takes what is there
+            raise AudioError(f"{path}: its header says {said} bytes of sound where {found} are left; copy it again")
+    if info.frames > LONGEST * info.samplerate:
+        raise AudioError(f"{path}: lasts {info.frames / info.samplerate:g} s; cut it into utterances or drop it")
     return info.frames / info.samplerate
 
 
@@ -58,10 +66,13 @@ def read(path: str | Path) -> np.ndarray:
         slack = max(0.25, 0.05 * seconds)
     else:
         try:
-            samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+            with soundfile.SoundFile(str(path)) as file:
+                rate, pieces = file.samplerate, [np.zeros(0, np.float32)]
+                while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+                    pieces.append(block.mean(axis=1))
+            mono = np.concatenate(pieces)
         except soundfile.LibsndfileError as e:
             raise AudioError(f"{path}: can't be decoded ({e.error_string}); copy it again or drop it") from None
-        mono = samples.mean(axis=1)
     if len(mono) < round((seconds - slack) * rate):
         raise AudioError(
             f"{path}: ends after {len(mono) / rate:.2f} s where its header says {seconds:.2f} s; copy it again"

@@ -48,7 +48,9 @@ def read_table(path: Path, empty_ok: bool = False, ordered: bool = True) -> dict
     """Read a Kaldi text table: key, white space, value.
 
     empty_ok: a key may stand alone (transcripts); ordered: the C locale's order is demanded, as Kaldi's tools do.
-    Raises DataError with file and line for each: not UTF-8, blank line, no value, duplicate key, wrong order.
+    Carriage returns at the ends of lines are taken as part of them, a byte order mark is not.
+    Raises DataError with file and line for each: not UTF-8, blank line, no value, a key that does not print, duplicate
+    key, wrong order.
     """
     try:
         lines = path.read_bytes().split(b"\n")
@@ -64,14 +66,18 @@ def read_table(path: Path, empty_ok: bool = False, ordered: bool = True) -> dict
     for number, raw in enumerate(lines, 1):
         where = f"{path}:{number}"
         try:
-            line = raw.decode()
+            line = raw.decode().removesuffix("\r")
         except UnicodeDecodeError as e:
             problems.append(f"{where}: not UTF-8 (byte {raw[e.start]:#04x}); convert the file with iconv")
             continue
         key, _, value = line.partition(" ")
         value = value.strip()
-        if not key.strip() or (set(key) & set("\t\r\0")):
-            problems.append(f"{where}: no key before the first space (blank line, tab or carriage return?)")
+        if line.startswith("\ufeff"):
+            problems.append(f"{where}: starts with a byte order mark; save the file as UTF-8 without one")
+        elif not key.strip() or "\t" in key:
+            problems.append(f"{where}: no key before the first space; remove blank lines, and set a space for a tab")
+        elif not key.isprintable():
+            problems.append(f"{where}: the key {key!r} has characters that don't print; rename the utterance")
         elif not value and not empty_ok:
             problems.append(f"{where}: nothing behind the key {key!r}")
         elif key in table:
@@ -149,6 +155,9 @@ class DataDir:
         for utt, path in self.wav.items():
             if path.endswith("|") or path.startswith("|"):
                 found.append(f"{self.path / 'wav.scp'}: utterance {utt!r} is a pipe, which is never run; name a file")
+        for utt, speaker in self.utt2spk.items():
+            if speaker.split() != [speaker] or not speaker.isprintable():
+                found.append(f"{self.path / 'utt2spk'}: utterance {utt!r} has the speaker {speaker!r}; take one word")
         for utt, seconds in self.utt2dur.items():
             if not 0 < seconds < float("inf"):
                 found.append(f"{self.path / 'utt2dur'}: utterance {utt!r} lasts {seconds} s")
@@ -227,7 +236,9 @@ def read(path: Path) -> DataDir:
     single = {}
     for name in ("corpus", "emotions"):
         try:
-            single[name] = (path / name).read_text().split()
+            single[name] = (path / name).read_text(encoding="utf-8-sig").split()
+        except UnicodeDecodeError as e:
+            problems.append(f"{path / name}: not UTF-8 ({e.reason}); convert the file with iconv")
         except OSError:
             problems.append(f"{path / name}: is missing; it holds " + (
                 "the corpus's name" if name == "corpus" else f"the emotions in use, one a line ({' '.join(EMOTIONS)})"
@@ -304,6 +315,12 @@ def write_split(path: Path, parts: int) -> None:
         for number, piece in enumerate(pieces, 1):
             piece.write(out / str(number))
         stamp.mark_whole(out, inputs, [f"{n}/wav.scp" for n in range(1, parts + 1)])
+
+
+def with_subsets(path: Path) -> list[Path]:
+    """A data directory and the subsets that lie in it, those of split_data.sh excepted."""
+    found = sorted(p.parent for p in path.rglob("wav.scp"))
+    return [p for p in found if not any(part.startswith("split") for part in p.relative_to(path).parts)]
 
 
 def home(path: Path) -> Path:

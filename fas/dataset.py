@@ -42,17 +42,25 @@ class Store:
         self.dim = self.patches.shape[1]
 
     def _make(self, folder: Path) -> None:
+        """Written from front to back, so that a full disk is an error and not a signal of the memory map."""
+        ark.verify(folder)
         self.folder.mkdir(exist_ok=True)
         stamp.unmark(self.folder)
         index, start = {}, 0
         lengths = {u: int(n) for u, n in datadir.read_table(folder / "utt2num_frames").items()}
-        with ark.Reader(folder / "feats.scp") as reader:
+        with (
+            ark.Reader(folder / "feats.scp") as reader,
+            stamp.write_aside(self.folder / "patches.npy", "wb") as patches,
+            stamp.write_aside(self.folder / "moments.npy", "wb") as moments,
+        ):
             first = reader[next(iter(lengths))]
             shape = (sum(-(-n // self.patch) for n in lengths.values()), first.shape[1])
-            patches = np.lib.format.open_memmap(self.folder / "patches.npy", "w+", first.dtype, shape)
-            moments = np.lib.format.open_memmap(
-                self.folder / "moments.npy", "w+", np.float32, (len(lengths), 2 * shape[1])
-            )
+            for file, dtype, rows in (
+                (patches, first.dtype, shape),
+                (moments, np.dtype(np.float32), (len(lengths), 2 * shape[1])),
+            ):
+                head = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": rows}
+                np.lib.format.write_array_header_1_0(file, head)
             for row, (utt, length) in enumerate(lengths.items()):
                 frames = reader[utt].astype(np.float32)
                 if frames.shape != (length, shape[1]) or not np.isfinite(frames).all():
@@ -61,12 +69,10 @@ class Store:
                         f"{(length, shape[1])} and finite; extract the set again"
                     )
                 made, _ = patchify(torch.from_numpy(frames)[None], torch.tensor([length]), self.patch)
-                patches[start : start + made.shape[1]] = made[0].numpy()
-                moments[row] = np.concatenate([frames.mean(0), frames.std(0)])
+                patches.write(made[0].numpy().astype(first.dtype).tobytes())
+                moments.write(np.concatenate([frames.mean(0), frames.std(0)]).tobytes())
                 index[utt] = [start, start + made.shape[1], row]
                 start += made.shape[1]
-            patches.flush()
-            moments.flush()
         with stamp.write_aside(self.folder / "index.json") as f:
             json.dump(index, f)
         stamp.mark_whole(self.folder, self.inputs, ["patches.npy", "moments.npy", "index.json"])

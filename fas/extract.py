@@ -1,6 +1,8 @@
 """What stages 1 to 3 share: run one job of an encoder over its part of a set, and merge the parts of all jobs."""
 
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +15,47 @@ from fas.frontend import Frontend
 from fas.parts import Parts
 
 FRAMES = "utt2num_frames"
+CHECKED = ".audio.json"  # mark of a data directory whose audio files are sound
 
 
-def check_audio(data: datadir.DataDir) -> None:
-    """Raises DataError naming every audio file that can't be opened."""
-    problems = []
-    for utt in data.utts:
+def bad_audio(data: datadir.DataDir) -> dict[str, str]:
+    """Utterances whose audio can't be used, and why; every file is decoded from end to end, on all cores."""
+
+    def reason(utt: str) -> str:
         try:
-            audio.check(data.wav[utt])
+            audio.read(data.wav[utt])
         except audio.AudioError as e:
-            problems.append(f"{data.path}: utterance {utt!r}: {e}")
-    if problems:
-        raise datadir.DataError(problems)
+            return str(e)
+        return ""
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # decoders work without Python's lock
+        reasons = dict(zip(data.utts, pool.map(reason, data.utts), strict=True))
+    return {utt: why for utt, why in reasons.items() if why}
+
+
+def check_audio(data: datadir.DataDir, skip_bad: bool = False) -> None:
+    """Look once at every audio file of a data directory.
+
+    Raises DataError naming all that can't be used, or with skip_bad takes them out of the data directory and its
+    subsets and lists them in its file `skipped`, with the reason.
+    """
+    try:
+        if stamp.is_whole(data.path, {"audio": data.fingerprint()}, CHECKED):
+            return
+    except FileNotFoundError:
+        pass
+    bad = bad_audio(data)
+    if bad and not skip_bad:
+        raise datadir.DataError([f"{data.path}: utterance {utt!r}: {why}" for utt, why in bad.items()])
+    if bad:
+        listed = data.path / "skipped"
+        before = datadir.read_table(listed) if listed.exists() else {}
+        datadir.write_table(listed, before | bad)
+        for folder in datadir.with_subsets(data.path):
+            datadir.read(folder).subset(lambda u: u not in bad).write(folder)
+        stamp.log(f"{data.path}: {len(bad)} utterances skipped, listed in {listed}")
+        data = datadir.read(data.path)
+    stamp.mark_whole(data.path, {"audio": data.fingerprint()}, [], CHECKED)
 
 
 def run_job(
@@ -46,7 +77,7 @@ def run_job(
             total, before = sum(map(len, batches)), sum(map(len, batches[:done]))
             bar = tqdm(total=total, initial=before, unit="utt", mininterval=2, ascii=True)
             for batch in batches[done:]:
-                for utt, encoded in zip(batch, frontend.encode(batch), strict=True):
+                for utt, encoded in zip(batch, encode(frontend, batch, data), strict=True):
                     for output in outputs:
                         _write_frames(parts, out, output, job, utt, encoded[output])
                     for table in tables:
@@ -55,6 +86,36 @@ def run_job(
                 bar.update(len(batch))
             bar.close()
         parts.finish()
+
+
+def encode(frontend: Frontend, batch: list[str], data: datadir.DataDir) -> list[frontends.Encoded]:
+    """The batch's results; where the memory does not suffice, those of its halves.
+
+    Raises DataError for an utterance that is too long even alone.
+    """
+    try:
+        return frontend.encode(batch)
+    except Exception as e:
+        if not _out_of_memory(e):
+            raise
+    # here, not above: while an exception is handled, its traceback holds the memory of the failed attempt
+    if len(batch) == 1:
+        raise datadir.DataError([
+            f"{data.path}: utterance {batch[0]!r} of {data.utt2dur[batch[0]]:.1f} s takes more memory than there is; "
+            "cut it, or run with fewer jobs or a smaller model"
+        ])
+    half = len(batch) // 2
+    stamp.log(f"out of memory with a batch of {len(batch)} utterances; trying {half} and {len(batch) - half}")
+    return encode(frontend, batch[:half], data) + encode(frontend, batch[half:], data)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """torch has an exception of its own on GPUs and none on the CPU."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )
 
 
 def _name(output: str, part: str, job: int) -> str:

@@ -86,5 +86,5 @@ class Parts:
         """Move all files into place and mark them whole."""
         for name in self.names:
             os.replace(self._part(name), self.directory / name)
-        stamp.mark_whole(self.directory, self.inputs, self.names, self.mark)
+        stamp.mark_whole(self.directory, self.inputs, self.names, self.mark, checksums=True)
         self.journal_path.unlink()

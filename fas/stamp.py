@@ -1,7 +1,8 @@
 """Marks of whole outputs: what a result was made from, so that it is reused, resumed or made again, never mixed.
 
 A mark is a small JSON file beside the outputs, written last. It names the digests of all inputs and the sizes of all
-outputs; a result counts as whole only while both still hold.
+outputs; a result counts as whole only while both still hold. Large outputs have checksums too, which are looked at when
+they are read from end to end anyway.
 """
 
 import contextlib
@@ -96,11 +97,26 @@ def is_whole(directory: Path, inputs: dict[str, str], name: str = DONE) -> bool:
     return True
 
 
-def mark_whole(directory: Path, inputs: dict[str, str], outputs: Iterable[str], name: str = DONE) -> None:
+def mark_whole(
+    directory: Path, inputs: dict[str, str], outputs: Iterable[str], name: str = DONE, checksums: bool = False
+) -> None:
     """Write the mark; `outputs` are paths below `directory`."""
     sizes = {o: (directory / o).stat().st_size for o in outputs}
+    mark = {"inputs": inputs, "outputs": sizes}
+    if checksums:
+        mark["sha256"] = {o: digest_file(directory / o) for o in sizes}
     with write_aside(directory / name) as f:
-        json.dump({"inputs": inputs, "outputs": sizes}, f, indent=1)
+        json.dump(mark, f, indent=1)
+
+
+def damaged(folder: Path, directory: Path, name: str) -> list[Path]:
+    """Files right in `folder` that are not what the checksums of a mark in `directory` say; none without a mark."""
+    try:
+        checksums = json.loads((directory / name).read_text()).get("sha256", {})
+    except (OSError, ValueError):
+        return []
+    mine = {directory / o: sha256 for o, sha256 in checksums.items() if (directory / o).parent == folder}
+    return [path for path, sha256 in mine.items() if digest_file(path) != sha256]
 
 
 def unmark(directory: Path, name: str = DONE) -> None:

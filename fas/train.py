@@ -4,6 +4,7 @@ import json
 import math
 import os
 import time
+import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,10 +131,18 @@ def save(path: Path, value: object) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint, tensors and plain values only. Raises ConfError when it is not readable."""
+    """A checkpoint, tensors and plain values only.
+
+    Raises ConfError when it is not readable or damaged, and takes the mark of its folder away, so that the next run
+    trains it again.
+    """
     try:
+        with zipfile.ZipFile(path) as archive:  # torch itself does not compare the checksums that it writes
+            if (damaged := archive.testzip()) is not None:
+                raise ValueError(f"{damaged} in it is not what was written")
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as e:  # torch raises many kinds for damaged files
+        stamp.unmark(path.parent)
         raise conf.ConfError(f"{path}: not a readable checkpoint ({str(e).splitlines()[0]}); train again") from None
 
 
@@ -179,8 +188,15 @@ class State:
         save(path, {"inputs": inputs, "history": self.history, "best": self.best} | modules)
 
     def resume(self, path: Path, inputs: dict[str, str]) -> None:
-        """Go on from the checkpoint when there is one of the same inputs."""
-        if not path.exists() or (last := load_checkpoint(path))["inputs"] != inputs:
+        """Go on from the checkpoint when there is a sound one of the same inputs."""
+        if not path.exists():
+            return
+        try:
+            last = load_checkpoint(path)
+        except conf.ConfError as e:
+            stamp.log(f"{e}: from the first epoch")
+            return
+        if last["inputs"] != inputs:
             return
         for name in ("model", "optimizer", "schedule"):
             getattr(self, name).load_state_dict(last[name])
@@ -202,7 +218,7 @@ def train(
     torch.manual_seed(seed)
     state = State(settings, train_set, device)
     state.resume(out / "last.pt", inputs)
-    first, started, saved = len(state.history), time.time(), time.time()
+    first, started, saved = len(state.history), time.monotonic(), time.monotonic()
     board = SummaryWriter(str(out / "tb"), purge_step=first) if distributed.RANK == 0 else None
     for epoch in range(first, settings.epochs):
         row = {"epoch": epoch + 1, "train_loss": train_epoch(settings, state, train_set, seed, epoch, device)}
@@ -216,7 +232,7 @@ def train(
             if settings.keep == "last" or (row["dev_uar"], -row["dev_loss"]) > (best["uar"], -best["loss"]):
                 weights = {k: v.detach().cpu().clone() for k, v in state.model.state_dict().items()}
                 state.best = {"uar": row["dev_uar"], "loss": row["dev_loss"], "epoch": epoch + 1, "state": weights}
-            left = (time.time() - started) / (epoch + 1 - first) * (settings.epochs - epoch - 1)
+            left = (time.monotonic() - started) / (epoch + 1 - first) * (settings.epochs - epoch - 1)
             stamp.log(
                 f"epoch {epoch + 1}/{settings.epochs}  train loss {row['train_loss']:.3f}  "
                 f"dev loss {row['dev_loss']:.3f}  dev UAR {100 * row['dev_uar']:.2f}  "
@@ -225,9 +241,9 @@ def train(
             for key, value in row.items():
                 board.add_scalar(key, value, epoch + 1)
         state.history.append(row)
-        if board and time.time() - saved > SAVE_EVERY:
+        if board and time.monotonic() - saved > SAVE_EVERY:
             state.save(out / "last.pt", inputs)
-            saved = time.time()
+            saved = time.monotonic()
     if not board:
         return {}
     board.close()
@@ -312,5 +328,6 @@ def describe(settings: TrainConf) -> dict[str, Any]:
 
 
 def threads() -> None:
-    """As many threads as the launcher gave this job."""
-    torch.set_num_threads(int(os.environ.get("FAS_THREADS") or len(os.sched_getaffinity(0))))
+    """As many threads as the launcher gave this job, shared among the processes that torchrun started for it."""
+    given = int(os.environ.get("FAS_THREADS") or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(max(1, given // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))

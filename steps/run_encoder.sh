@@ -25,6 +25,7 @@ case $status in
   3) ;;
   *) exit "$status" ;;
 esac
+if [[ $stage != text ]]; then "$FAS_ROOT/utils/validate_data_dir.sh" --audio "$data" >&2; fi
 utts=$(wc -l <"$data/wav.scp")
 if ((nj > utts)); then nj=$utts; fi
 "$FAS_ROOT/utils/split_data.sh" "$data" "$nj"

@@ -14,6 +14,7 @@ conf=$FAS_ROOT/conf/fas/fas.yaml  # systems, a list
 feats=  # KIND=FOLDER of each kind of features (ssl, whisper, text)
 seeds=42  # seeds, a list
 folds=  # folds, a list
+num_gpus=1  # GPUs, or processes where there is none, that share each training
 # End of options
 . "$FAS_ROOT/utils/parse_options.sh"
 if [[ $# -ne 3 ]]; then echo "usage: $0 [options] TRAIN-DIRS DEV-DIRS OUT; see --help" >&2; exit 2; fi
@@ -32,4 +33,9 @@ case $status in
   3) ;;
   *) exit "$status" ;;
 esac
-"${launcher[@]}" JOB="1:$nj" "${3%%/\{*}/log/train.JOB.log" "$FAS_PYTHON" -m fas.bin.train "${args[@]}" --job JOB
+program=("$FAS_PYTHON" -m)
+if ((num_gpus > 1)); then
+  launcher+=(--gpu "$num_gpus")
+  program+=(torch.distributed.run --standalone --nproc-per-node "$num_gpus" -m)
+fi
+"${launcher[@]}" JOB="1:$nj" "${3%%/\{*}/log/train.JOB.log" "${program[@]}" fas.bin.train "${args[@]}" --job JOB

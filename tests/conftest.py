@@ -1,7 +1,8 @@
-"""What several tests share: real Whisper weights from the cache, small data directories, small random checkpoints."""
+"""What several tests share: Whisper weights from the cache, a small data directory, the embedded recipe cut small."""
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from fas import fetch
 from fas.datadir import DataDir
 
 ROOT = Path(__file__).resolve().parents[1]
+ENV = os.environ | {"FAS_PYTHON": sys.executable, "FAS_ENGINE": "local"}
+UTTS = "56"
+JOBS = str(len(os.sched_getaffinity(0)))  # as many as cores: one thread a job, here as on a cluster
 ORDER = ("model", "datadir", "parts", "stamp", "launcher", "audio", "options", "train", "ctranslate2")
 
 
@@ -55,3 +59,34 @@ def run(*command: object, cwd: Path = ROOT, **kwargs: object) -> subprocess.Comp
 def python_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs started by a test find the package."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+
+
+def recipe(folder: Path, *arguments: object) -> list[str]:
+    """The command of egs/case with all outputs below `folder`."""
+    confs = []
+    for system in ("words", "voice", "fas"):
+        text = (ROOT / "egs/case/conf" / f"{system}.yaml").read_text()
+        confs.append(folder.parent / f"{system}.yaml")
+        lines = [line if not line.startswith("epochs:") else "epochs: 4" for line in text.splitlines()]
+        confs[-1].write_text("\n".join(lines) + "\n")
+    folders = {"corpora": "corpora", "datadir": "data", "dumpdir": "dump", "expdir": "exp"}
+    options = [x for k, v in folders.items() for x in (f"--{k}", folder / v)]
+    systems = " ".join(map(str, confs))
+    command = ["bash", ROOT / "egs/case/run.sh", "--utts", UTTS, "--seeds", "1 2", "--nj", JOBS, "--fas-conf"]
+    return [str(c) for c in [*command, systems, *options, *arguments]]
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    """What must not differ between runs: audio, arks, transcripts, weights, hypotheses."""
+    wanted = ("*.ark", "text", "tokens", "hyp", "evidence.jsonl", "best.pt", "*.wav", "utt2num_frames")
+    return {str(p.relative_to(folder)): p.read_bytes() for w in wanted for p in folder.rglob(w) if p.is_file()}
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run."""
+    folder = tmp_path_factory.mktemp("recipe") / "run"
+    done = run(*recipe(folder), env=ENV)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (folder / "log").write_text(done.stderr)
+    return folder

@@ -27,6 +27,8 @@ def test_round_trip(small: DataDir, tmp_path: Path) -> None:
         (b"a x\nb\n", "wav.scp:2: nothing behind the key 'b'"),
         (b"a x\nb \xff\n", "wav.scp:2: not UTF-8 (byte 0xff)"),
         (b"a\tx\n", "wav.scp:1: no key"),
+        (b"\xef\xbb\xbfa x\n", "wav.scp:1: starts with a byte order mark"),
+        ("a\u2028b x\n".encode(), "wav.scp:1: the key 'a\\u2028b' has characters"),
         (b"a x", "wav.scp:1: no newline at the end"),
     ],
 )

@@ -7,9 +7,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from conftest import ROOT, run
 
 LAUNCHER = (sys.executable, ROOT / "utils" / "run.py")
+pytestmark = pytest.mark.usefixtures("python_path")
 
 
 def test_job_number_stands_in_log_and_arguments(tmp_path: Path) -> None:

@@ -2,47 +2,15 @@
 
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run
-
-ENV = os.environ | {"FAS_PYTHON": sys.executable}
-UTTS = "56"
-
-
-def recipe(folder: Path, *arguments: object) -> list[str]:
-    """The command of egs/case with all outputs below `folder`."""
-    confs = []
-    for system in ("words", "voice", "fas"):
-        text = (ROOT / "egs/case/conf" / f"{system}.yaml").read_text()
-        confs.append(folder.parent / f"{system}.yaml")
-        lines = [line if not line.startswith("epochs:") else "epochs: 4" for line in text.splitlines()]
-        confs[-1].write_text("\n".join(lines) + "\n")
-    folders = {"corpora": "corpora", "datadir": "data", "dumpdir": "dump", "expdir": "exp"}
-    options = [x for k, v in folders.items() for x in (f"--{k}", folder / v)]
-    systems = " ".join(map(str, confs))
-    command = ["bash", ROOT / "egs/case/run.sh", "--utts", UTTS, "--seeds", "1 2", "--fas-conf", systems, *options]
-    return [str(c) for c in [*command, *arguments]]
-
-
-def outputs(folder: Path) -> dict[str, bytes]:
-    """What must not differ between runs: audio, arks, transcripts, weights, hypotheses."""
-    wanted = ("*.ark", "text", "tokens", "hyp", "evidence.jsonl", "best.pt", "*.wav", "utt2num_frames")
-    return {str(p.relative_to(folder)): p.read_bytes() for w in wanted for p in folder.rglob(w) if p.is_file()}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run."""
-    folder = tmp_path_factory.mktemp("recipe") / "run"
-    done = run(*recipe(folder), env=ENV)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder
+from conftest import ENV, outputs, recipe, run
 
 
 def test_the_table(whole: Path) -> None:
@@ -69,24 +37,37 @@ def test_a_second_run_finds_everything_whole(whole: Path) -> None:
 
 
 def test_killed_at_random_moments_ends_the_same(whole: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    chance = random.Random(0)
-    for _ in range(5):
+    """A round: a stage, each in turn, is killed with all its processes and run again. FAS_KILL_ROUNDS: their number."""
+    systems = str(tmp_path / "fas.yaml")
+    took = dict(re.findall(r"stage (\d) done in (\d+) s", (whole / "log").read_text()))
+    rounds, seed = int(os.environ.get("FAS_KILL_ROUNDS", 7)), int(os.environ.get("FAS_KILL_SEED", 0))
+    chance = random.Random(seed)
+    killed = 0
+    for number in range(rounds):
+        stage, folder = number % 7, tmp_path / f"run{number // 7}"
+        command = recipe(folder, "--seeds", 1, "--fas-conf", systems, "--stage", stage, "--stop-stage", stage)
         process = subprocess.Popen(
-            recipe(folder), env=ENV, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command, env=ENV, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            process.wait(chance.uniform(1, 25))
+            process.wait(chance.uniform(0.2, max(2, float(took[str(stage)]))))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+            killed += 1
         process.wait()
-    done = run(*recipe(folder), env=ENV)
-    assert done.returncode == 0, done.stderr[-3000:]
-    made, expected = outputs(folder), outputs(whole)
-    assert made.keys() == expected.keys()
-    assert [k for k in made if made[k] != expected[k]] == []
-    leftovers = [p for p in folder.rglob("*") if p.name.endswith((".part", ".aside")) or p.name.startswith(".journal")]
-    assert leftovers == []
+        started = time.monotonic()
+        done = run(*command, env=ENV)
+        took[str(stage)] = str(time.monotonic() - started)
+        assert done.returncode == 0, f"round {number}, stage {stage}: {done.stderr[-3000:]}"
+        if stage == 6 or number == rounds - 1:
+            made, expected = outputs(folder), outputs(whole)
+            assert made.keys() <= expected.keys()
+            assert stage < 6 or {k for k in expected if k.startswith("exp/fas-") and "/seed1/" in k} <= made.keys()
+            assert [k for k in made if made[k] != expected[k]] == []
+            assert [p for p in folder.rglob(".*") if p.name.endswith((".part", ".aside")) or "journal" in p.name] == []
+            print(f"rounds {number + 1}, killed {killed}, {len(made)} files equal", flush=True)
+            if stage == 6:
+                shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Data directories: validate, split, subset, fix order.
 
-python -m fas.bin.data validate [--audio] DIR
+python -m fas.bin.data validate [--audio [--skip-bad]] DIR
 python -m fas.bin.data split DIR N
 python -m fas.bin.data subset [--speakers LIST | --utts LIST] DIR OUT
 python -m fas.bin.data fix DIR
@@ -17,7 +17,8 @@ def run() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     validate = commands.add_parser("validate", help="check a data dir; every problem is named by file and line")
     validate.add_argument("dir", type=Path)
-    validate.add_argument("--audio", action="store_true", help="open every audio file too")
+    validate.add_argument("--audio", action="store_true", help="decode every audio file too, once")
+    validate.add_argument("--skip-bad", action="store_true", help="take bad ones out and list them in DIR/skipped")
     split = commands.add_parser("split", help="DIR/splitN/1 .. N")
     split.add_argument("dir", type=Path)
     split.add_argument("n", type=int)
@@ -36,7 +37,8 @@ def run() -> None:
         if args.audio:
             from fas.extract import check_audio
 
-            check_audio(data)
+            check_audio(data, args.skip_bad)
+            data = datadir.read(args.dir)
         hours = sum(data.utt2dur.values()) / 3600
         print(f"{args.dir}: {len(data)} utterances, {len(set(data.utt2spk.values()))} speakers, {hours:.2f} h")
     elif args.command == "split":

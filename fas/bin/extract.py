@@ -112,8 +112,6 @@ def run() -> None:
     if args.action == "merge":
         extract.merge(settings, data, args.out, args.jobs, inputs, args.conf)
     else:
-        if args.stage != "text":
-            extract.check_audio(data)
         extract.run_job(build(settings, args.model), settings, data, args.out, args.job, inputs)
 
 

@@ -114,7 +114,7 @@ def run() -> None:
         return
     if args.check:
         sys.exit(3)
-    started, done = time.time(), 0
+    started, done = time.monotonic(), 0
     for wait in (False, True):  # first what no other job works on, then wait for what another one has
         for training in todo:
             with claim(training, wait) as mine:
@@ -125,7 +125,7 @@ def run() -> None:
             left = sum(not (t.out / stamp.DONE).exists() for t in todo)
             stamp.log(
                 f"{training.out} is trained; {left} of {len(every)} trainings left, "
-                f"{left * (time.time() - started) / done:.0f} s of work for one job"
+                f"{left * (time.monotonic() - started) / done:.0f} s of work for one job"
             )
 
 
