@@ -67,6 +67,14 @@ below() {  # names -> data directories
   echo "${names[*]}"
 }
 
+# One run at a time in a folder of results: a second one waits here, and then finds what the first one made
+mkdir -p "$expdir"
+exec 9>"$expdir/.run.lock"
+if ! flock -n 9; then
+  log "another run works in $expdir; waiting for it"
+  flock 9
+fi
+
 ssl=$dumpdir/ssl/$(conf_name "$ssl_conf")
 whisper=$dumpdir/whisper/$(conf_name "$whisper_conf")
 text=$dumpdir/text/$(conf_name "$text_conf")-$(conf_name "$whisper_conf")

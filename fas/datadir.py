@@ -188,7 +188,10 @@ class DataDir:
         self.path = path
         if problems := self.problems():
             raise DataError(problems)
-        path.mkdir(parents=True, exist_ok=True)
+        with stamp.locked(path / ".lock"):
+            self._write(path)
+
+    def _write(self, path: Path) -> None:
         inputs = {"content": self.digest()}
         if stamp.is_whole(path, inputs):
             return

@@ -39,6 +39,11 @@ def check_audio(data: datadir.DataDir, skip_bad: bool = False) -> None:
     Raises DataError naming all that can't be used, or with skip_bad takes them out of the data directory and its
     subsets and lists them in its file `skipped`, with the reason.
     """
+    with stamp.locked(data.path / ".audio.lock"):
+        _check_audio(data, skip_bad)
+
+
+def _check_audio(data: datadir.DataDir, skip_bad: bool) -> None:
     try:
         if stamp.is_whole(data.path, {"audio": data.fingerprint()}, CHECKED):
             return
@@ -139,6 +144,14 @@ def merge(
 
     Outputs of an earlier conf or of more jobs are removed. Raises DataError when an utterance has no features.
     """
+    with stamp.locked(out / ".lock"):
+        if not stamp.is_whole(out, inputs):
+            _merge(settings, data, out, jobs, inputs, conf_file)
+
+
+def _merge(
+    settings: Any, data: datadir.DataDir, out: Path, jobs: int, inputs: dict[str, str], conf_file: Path
+) -> None:
     stamp.unmark(out)
     whole, numbers = [], range(1, jobs + 1)
     outputs = frontends.outputs(settings)

@@ -19,6 +19,7 @@ from pathlib import Path
 from fas import stamp
 
 TIMEOUT = 30  # seconds without an answer
+LARGEST = 8 << 30  # bytes; Whisper large has 3 GB
 
 
 class FetchError(Exception):
@@ -145,6 +146,8 @@ def download(url: str, target: Path, sha256: str) -> None:
     """
     from tqdm import tqdm
 
+    if not url.startswith("https://"):
+        raise FetchError(f"{url}: is not https, so that nobody knows who answers; it is not fetched")
     stamp.log(f"fetching {url} -> {target}")
     total = hashlib.sha256()
     with urllib.request.urlopen(url, timeout=TIMEOUT) as source, stamp.write_aside(target, "wb") as out:
@@ -152,6 +155,8 @@ def download(url: str, target: Path, sha256: str) -> None:
         with tqdm(total=size, unit="B", unit_scale=True, desc=target.name) as bar:
             while block := source.read(1 << 20):
                 out.write(block)
+                if out.tell() > LARGEST:
+                    raise FetchError(f"{url}: is larger than {LARGEST} bytes; nothing was kept")
                 total.update(block)
                 bar.update(len(block))
         if total.hexdigest() != sha256:

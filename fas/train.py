@@ -1,10 +1,11 @@
 """Training of the FAS head on patches (Table 3 of the paper by default), and of the logistic-regression yardstick."""
 
+import hashlib
+import io
 import json
 import math
 import os
 import time
-import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from fas.dataset import Dataset, Source
 from fas.metrics import scores
 from fas.model import FAS, FASConfig, Stream
 
+SHA256 = 64  # hexadecimal digits
 SAVE_EVERY = 10  # seconds between checkpoints of a running training
 CHOICES = {
     "system": ("fas", "logreg"),
@@ -125,9 +127,15 @@ def build_model(settings: TrainConf, dims: dict[str, int], classes: int) -> FAS:
 
 
 def save(path: Path, value: object) -> None:
-    """torch.save, moved into place whole."""
+    """torch.save, moved into place whole.
+
+    torch compares no checksum when it loads, so the file, a zip archive, has the SHA-256 of its bytes as its comment.
+    """
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    body = buffer.getvalue()[:-2] + SHA256.to_bytes(2, "little")  # an archive ends with the length of its comment
     with stamp.write_aside(path, "wb") as f:
-        torch.save(value, f)
+        f.write(body + hashlib.sha256(body).hexdigest().encode())
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -137,13 +145,16 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     trains it again.
     """
     try:
-        with zipfile.ZipFile(path) as archive:  # torch itself does not compare the checksums that it writes
-            if (damaged := archive.testzip()) is not None:
-                raise ValueError(f"{damaged} in it is not what was written")
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = path.read_bytes()
+        body, comment = content[:-SHA256], content[-SHA256:]
+        sealed = body[-22:-18] == b"PK\5\6" and int.from_bytes(body[-2:], "little") == SHA256
+        if sealed and hashlib.sha256(body).hexdigest().encode() != comment:
+            raise ValueError("its bytes are not those that were written")
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as e:  # torch raises many kinds for damaged files
         stamp.unmark(path.parent)
-        raise conf.ConfError(f"{path}: not a readable checkpoint ({str(e).splitlines()[0]}); train again") from None
+        reason = (str(e) or type(e).__name__).splitlines()[0]
+        raise conf.ConfError(f"{path}: not a readable checkpoint ({reason}); train again") from None
 
 
 @torch.inference_mode()

@@ -61,3 +61,24 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
     except OSError:
         return False
+
+
+def test_jobs_share_the_gpus_in_turn(tmp_path: Path) -> None:
+    code = "import os,sys,time; time.sleep(0.3); print('sees', os.environ.get('CUDA_VISIBLE_DEVICES'))"
+    env = os.environ | {"CUDA_VISIBLE_DEVICES": "4,5,6,7"}
+    command = (*LAUNCHER, "--max-jobs-run", 2, "--gpu", 2, "JOB=1:4", tmp_path / "JOB", sys.executable, "-c", code)
+    assert run(*command, env=env).returncode == 0
+    seen = [(tmp_path / str(job)).read_text().split()[-1] for job in (1, 2, 3, 4)]
+    assert sorted(seen[:2]) == sorted(seen[2:]) == ["4,5", "6,7"]
+
+
+def test_wrong_calls_are_named(tmp_path: Path) -> None:
+    for arguments, says in (
+        (("JOB=2:1", tmp_path / "l", "true"), "usage:"),
+        (("--num-threads", 0, tmp_path / "l", "true"), "--num-threads is a number from 1"),
+        (("--gpu", "two", tmp_path / "l", "true"), "invalid int"),
+    ):
+        done = run(*LAUNCHER, *arguments)
+        assert done.returncode == 2 and says in done.stderr
+    done = run("bash", ROOT / "run.sh", "--stop-stage", 0, env=os.environ | {"FAS_ENGINE": "pbs"}, cwd=tmp_path)
+    assert done.returncode == 2 and "FAS_ENGINE is local, slurm or sge, not pbs" in done.stderr

@@ -1,0 +1,282 @@
+"""What happens to disks, memory, clocks and neighbours: noticed, named, and mended by running again.
+
+Kills at random moments: tests/test_recipe.py and tests/test_parts.py; nodes and schedulers: tests/test_cluster.py.
+"""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ENV, outputs, recipe, run
+
+from fas import ark, datadir, extract, stamp, train
+from fas.conf import ConfError
+from fas.datadir import DataDir, DataError
+from fas.dataset import Store
+from fas.frontend import SPMTextConf
+from fas.frontend.spm_text import SPMTextFrontend
+from fas.frontend.spm_text import train as train_spm
+
+INPUTS = {"conf": "x"}
+SETTINGS = SPMTextConf(vocab_size=30, dim=8)
+root = pytest.mark.skipif(os.getuid() != 0, reason="mounting a file system needs root")
+
+
+@pytest.fixture
+def features(small: DataDir, tmp_path: Path) -> Callable[[], Path]:
+    """Token vectors of six transcripts by two jobs: a function that makes what is not whole, and the folder."""
+    train_spm(SETTINGS, list(small.text.values()), tmp_path / "model")
+    (tmp_path / "conf.yaml").write_text("kind: spm\n")
+    out = tmp_path / "out"
+
+    def make() -> Path:
+        frontend = SPMTextFrontend(SETTINGS, tmp_path / "model")
+        for job, piece in enumerate(datadir.split(small, 2), 1):
+            extract.run_job(frontend, SETTINGS, piece, out, job, INPUTS)
+        extract.merge(SETTINGS, small, out, 2, INPUTS, tmp_path / "conf.yaml")
+        return out
+
+    return make
+
+
+def flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x10
+    path.write_bytes(content)
+
+
+def test_a_flipped_byte_of_an_ark_is_found_and_only_its_job_made_again(
+    features: Callable[[], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = features()
+    whole = {p.name: p.read_bytes() for p in out.glob("feats.*")}
+    chance = random.Random(0)
+    for number in range(40):
+        job = 1 + number % 2
+        path = out / f"feats.{job}.ark"
+        flip(path, chance.randrange(path.stat().st_size))
+        with pytest.raises(ark.ArkError, match=rf"feats\.{job}\.ark: not the bytes that were written; run"):
+            Store(out, 5)
+        assert not stamp.is_whole(out, INPUTS)
+        capsys.readouterr()
+        features()
+        assert f"job {3 - job} is whole already" in capsys.readouterr().err
+        assert {p.name: p.read_bytes() for p in out.glob("feats.*")} == whole
+    assert Store(out, 5).dim == 8
+
+
+def test_a_truncated_ark_is_found_and_only_its_job_made_again(
+    features: Callable[[], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = features()
+    whole = (out / "feats.2.ark").read_bytes()
+    (out / "feats.2.ark").write_bytes(whole[:-3])
+    with pytest.raises(ark.ArkError, match=r"feats\.2\.ark: not the bytes"):
+        Store(out, 5)
+    features()
+    (out / "feats.2.ark").write_bytes(whole[:-3])
+    assert not stamp.is_whole(out, INPUTS)
+    assert "feats.2.ark: not as it was written" in capsys.readouterr().err
+    features()
+    assert (out / "feats.2.ark").read_bytes() == whole
+    assert "job 1 is whole already" in capsys.readouterr().err
+
+
+def test_any_flipped_byte_of_a_checkpoint_is_found_or_harmless(tmp_path: Path) -> None:
+    path = tmp_path / "best.pt"
+    torch.manual_seed(0)
+    saved = {"state": {"weight": torch.randn(7, 5), "bias": torch.randn(7)}, "epoch": 3}
+    train.save(path, saved)
+    whole = path.read_bytes()
+    found = 0
+    for place in range(len(whole)):
+        stamp.mark_whole(tmp_path, INPUTS, ["best.pt"])
+        flip(path, place)
+        try:
+            loaded = train.load_checkpoint(path)
+        except ConfError as e:
+            found += 1
+            assert "best.pt: not a readable checkpoint" in str(e)
+            assert not (tmp_path / stamp.DONE).exists(), "the next run trains again"
+        else:
+            assert loaded["epoch"] == 3
+            assert all(torch.equal(loaded["state"][k], v) for k, v in saved["state"].items())
+        path.write_bytes(whole)
+    assert found > 200
+
+
+def test_a_torn_checkpoint_to_go_on_from_starts_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "last.pt").write_bytes(b"PK torn")
+    state = object.__new__(train.State)
+    state.resume(tmp_path / "last.pt", INPUTS)
+    assert "last.pt: not a readable checkpoint" in capsys.readouterr().err
+
+
+def test_a_clock_that_jumps(features: Callable[[], Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """Files of 2001 and of 2040 beside those of today: no order of times is ever looked at."""
+    out = features()
+    Store(out, 5)
+    for i, path in enumerate(sorted(out.rglob("*"))):
+        os.utime(path, (1e9, 1e9) if i % 2 else (2.2e9, 2.2e9))
+    whole = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    capsys.readouterr()
+    features()
+    assert capsys.readouterr().err.count("is whole already") == 2
+    Store(out, 5)
+    changed = {p.name for p, content in whole.items() if p.read_bytes() != content}
+    assert changed <= {stamp.DONE}, "patches name the times of the arks that they are of"
+
+
+# Memory
+
+
+class Hungry:
+    """An encoder whose memory suffices for three utterances; torch really refuses the allocation."""
+
+    def encode(self, batch: list[str]) -> list[dict[str, np.ndarray]]:
+        if len(batch) > 3:
+            torch.empty(1 << 60, dtype=torch.uint8)
+        return [{".": np.full((1, 1), int(u), np.float16)} for u in batch]
+
+
+def test_a_batch_is_halved_until_it_fits(small: DataDir, capsys: pytest.CaptureFixture[str]) -> None:
+    made = extract.encode(Hungry(), [str(i) for i in range(16)], small)
+    assert [m["."][0, 0] for m in made] == list(range(16))
+    said = capsys.readouterr().err
+    assert said.count("out of memory with a batch of 16 utterances; trying 8 and 8") == 1
+    assert said.count("out of memory with a batch of 4 utterances; trying 2 and 2") == 4
+
+
+LIMITED = """
+import resource, sys
+import numpy as np, torch
+from fas import datadir, extract
+from fas.frontend import HFTextConf
+from fas.frontend.hf_text import HFTextFrontend
+
+torch.set_num_threads(1)
+frontend = HFTextFrontend(HFTextConf("sentence-transformers/all-MiniLM-L6-v2", dtype="float32"), "cpu")
+data = datadir.DataDir("toy", {f"u{i:02d}": "/x" for i in range(32)}, {}, {}, {f"u{i:02d}": 1.0 for i in range(32)})
+data.text = {u: " ".join(f"word {u[1:]}" for _ in range(120)) for u in data.utts}
+(batch,) = frontend.batches(data)
+free = extract.encode(frontend, batch, data)
+torch.nn.functional  # all is loaded that there is to load
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[1]) * 2**20,) * 2)
+tight = extract.encode(frontend, batch, data)
+print(max(float(np.abs(a["."] - b["."]).max()) for a, b in zip(free, tight, strict=True)))
+"""
+
+
+def test_a_real_limit_of_memory(python_path: None) -> None:
+    """MiniLM on 32 transcripts in one batch, the address space limited to what is in use and a little."""
+    done = run(sys.executable, "-c", LIMITED, 60)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "out of memory with a batch of 32 utterances; trying 16 and 16" in done.stderr
+    assert float(done.stdout) < 1e-4
+
+
+def test_an_utterance_too_long_even_alone_is_named(small: DataDir) -> None:
+    class Never:
+        def encode(self, batch: list[str]) -> list[dict[str, np.ndarray]]:
+            torch.empty(1 << 60, dtype=torch.uint8)
+
+    with pytest.raises(DataError, match=r"utterance 'spk0_0' of 0\.5 s takes more memory"):
+        extract.encode(Never(), ["spk0_0", "spk0_1"], small)
+
+
+# Disks, mounts and neighbours, on stage 1 of the recipe
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 600 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = run("mount", "-t", "tmpfs", "-o", "size=600k", "none", folder)
+    if done.returncode:
+        pytest.skip(f"no tmpfs can be mounted: {done.stderr.strip()}")
+    yield folder
+    run("umount", "-l", folder)
+
+
+def stage_1(whole: Path, folder: Path) -> list[str]:
+    """Its command on the finished run's data, with all outputs below `folder`."""
+    own = ("--dumpdir", folder / "dump", "--expdir", folder / "exp")
+    return recipe(whole, "--stage", 1, "--stop-stage", 1, *own)
+
+
+@root
+def test_a_full_and_a_read_only_disk(whole: Path, disk: Path) -> None:
+    done = run(*stage_1(whole, disk), env=ENV)
+    assert done.returncode != 0 and "No space left on device" in done.stderr
+    assert "make room and run again" in done.stderr, done.stderr[-2000:]
+    assert run("mount", "-o", "remount,size=200m,ro", disk).returncode == 0
+    done = run(*stage_1(whole, disk), env=ENV)
+    assert done.returncode != 0 and "Read-only file system" in done.stderr
+    assert run("mount", "-o", "remount,rw", disk).returncode == 0
+    done = run(*stage_1(whole, disk), env=ENV)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert outputs(disk / "dump/ssl") == outputs(whole / "dump/ssl")
+
+
+@root
+def test_patches_on_a_full_disk_are_an_error_not_a_bus_error(disk: Path, small: DataDir) -> None:
+    with (disk / "feats.1.ark").open("wb") as f:
+        frames = np.ones((1000, 200), np.float16)
+        lines = {"a": f"{disk / 'feats.1.ark'}:{ark.append(f, 'a', frames)}"}
+    datadir.write_table(disk / "feats.scp", lines)
+    datadir.write_table(disk / "utt2num_frames", {"a": "1000"})
+    with pytest.raises(OSError, match="No space left"):
+        Store(disk, 1)
+    assert not [p for p in disk.rglob("*") if p.name.endswith(".aside")]
+    run("mount", "-o", "remount,size=10m", disk)
+    assert Store(disk, 1).patches.shape == (1000, 200)
+
+
+@root
+def test_a_lost_input_mount(whole: Path, tmp_path: Path) -> None:
+    """In the middle of the stage an empty mount point stands where the audio was."""
+    command = stage_1(whole, tmp_path)
+    process = subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, text=True)
+    wavs = whole / "corpora/case_mini/wav"
+    deadline = time.monotonic() + 200
+    while not list((tmp_path / "dump").rglob(".journal.1")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if run("mount", "-t", "tmpfs", "none", wavs).returncode:
+        pytest.skip("no tmpfs can be mounted")
+    try:
+        _, said = process.communicate(timeout=200)
+        assert process.returncode != 0 and "no such file; mend the path in wav.scp" in said, said
+    finally:
+        run("umount", wavs)
+    done = run(*command, env=ENV)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert outputs(tmp_path / "dump/ssl") == outputs(whole / "dump/ssl")
+
+
+def test_two_runs_at_once_on_the_same_folders(whole: Path, tmp_path: Path) -> None:
+    command = stage_1(whole, tmp_path)
+    both = [subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sum("waiting for it" in s for s in said) == 1 and sum("nothing to do" in s for s in said) == 1
+    assert outputs(tmp_path / "dump/ssl") == outputs(whole / "dump/ssl")
+
+
+def test_two_steps_at_once_on_the_same_folders(features: Callable[[], Path], small: DataDir, tmp_path: Path) -> None:
+    """Steps called by hand have no run's lock: their jobs and their merge wait for each other."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as pool:
+        folders = [f.result() for f in [pool.submit(features) for _ in range(4)]]
+    assert stamp.is_whole(folders[0], INPUTS)
+    assert len(datadir.read_table(folders[0] / "feats.scp")) == len(small)
+    assert [p for p in folders[0].rglob(".*") if p.name.endswith((".part", ".aside")) or "journal" in p.name] == []
