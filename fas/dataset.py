@@ -54,17 +54,18 @@ class Store:
                 self.folder / "moments.npy", "w+", np.float32, (len(lengths), 2 * shape[1])
             )
             for row, (utt, length) in enumerate(lengths.items()):
-                frames = reader[utt].astype(np.float32)
+                stored = reader[utt]
+                frames = stored.astype(np.float32)
                 if frames.shape != (length, shape[1]) or not np.isfinite(frames).all():
                     raise ark.ArkError(
                         f"{folder}/feats.scp: utterance {utt!r} has frames {frames.shape}, expected "
                         f"{(length, shape[1])} and finite; extract the set again"
                     )
-                made, _ = patchify(torch.from_numpy(frames)[None], torch.tensor([length]), self.patch)
-                patches[start : start + made.shape[1]] = made[0].numpy()
+                made = to_patches(stored, self.patch)
+                patches[start : start + len(made)] = made
                 moments[row] = np.concatenate([frames.mean(0), frames.std(0)])
-                index[utt] = [start, start + made.shape[1], row]
-                start += made.shape[1]
+                index[utt] = [start, start + len(made), row]
+                start += len(made)
             patches.flush()
             moments.flush()
         with stamp.write_aside(self.folder / "index.json") as f:
@@ -76,6 +77,17 @@ class Store:
         if utt not in self.index:
             raise datadir.DataError([f"{self.folder}: no utterance {utt!r}; extract the features of its set again"])
         return self.index[utt]
+
+
+def to_patches(frames: np.ndarray, patch: int) -> np.ndarray:
+    """Frames (T, D) of one utterance -> means over runs of `patch` of them (N, D), in the frames' own dtype."""
+    made, _ = patchify(torch.from_numpy(frames.astype(np.float32))[None], torch.tensor([len(frames)]), patch)
+    return made[0].numpy().astype(frames.dtype)
+
+
+def centred(patches: np.ndarray, cmn: bool) -> np.ndarray:
+    """Patches (N, D) of one utterance -> float32, without their mean where `cmn` asks for it."""
+    return (patches - patches.mean(0, dtype=np.float32) if cmn else patches).astype(np.float32, copy=False)
 
 
 open_store = cache(Store)  # one object for each folder in a process
@@ -182,12 +194,10 @@ class Dataset:
         """(M, D) float32 patches of the utterances numbered `chosen`, one utterance behind the other, after cmn."""
         rows = self.streams[name]
         pieces = [
-            rows.stores[k].patches[first : first + length]
+            centred(rows.stores[k].patches[first : first + length], rows.source.cmn)
             for k, first, length in zip(rows.store[chosen], rows.start[chosen], rows.length[chosen], strict=True)
         ]
-        if rows.source.cmn:
-            pieces = [p - p.mean(0, dtype=np.float32) for p in pieces]
-        return np.concatenate(pieces, dtype=np.float32)
+        return np.concatenate(pieces)
 
     def batch(self, chosen: np.ndarray) -> Batch:
         """The utterances numbered `chosen`, normalised per speaker where asked for."""
