@@ -7,7 +7,7 @@
 #   stage 3  text         token vectors of the transcripts dump/text/<conf>/<set>
 #   stage 4  train        every system, fold and seed      exp/<tag>/[foldF/]seedS
 #   stage 5  score        in-domain tests                  exp/<tag>/[foldF/]seedS/score/<set>
-#   stage 6  zero-shot    sets never trained on, then the table: exp/RESULTS.md
+#   stage 6  zero-shot    sets never trained on, then the tables and the page: exp/RESULTS.md, exp/report.html
 #
 # In set names {fold} stands for each of --folds. Lists are separated by spaces.
 set -euo pipefail
@@ -56,7 +56,7 @@ done
 
 log() { printf '%(%F %T)T  %s\n' -1 "$*" >&2; }
 begin() { stage_started=$SECONDS; log "stage $1: $2"; }
-end() { log "stage $1 done in $((SECONDS - stage_started)) s"; }
+end() { log "stage $1 done in $((SECONDS - stage_started)) s${2:+; logs: $2}"; }
 within() { ((stage <= $1 && $1 <= stop_stage)); }
 conf_name() { basename "$1" .yaml; }
 below() {  # names -> data directories
@@ -85,7 +85,7 @@ if within 1; then
   for name in "${set_list[@]}"; do
     "$FAS_ROOT/steps/extract_ssl.sh" --nj "$nj" --cmd "$gpu_cmd" --conf "$ssl_conf" "$datadir/$name" "$ssl/$name"
   done
-  end 1
+  end 1 "$ssl/*/log"
 fi
 
 if within 2; then
@@ -93,7 +93,7 @@ if within 2; then
   for name in "${set_list[@]}"; do
     "$FAS_ROOT/steps/transcribe.sh" --nj "$nj" --cmd "$gpu_cmd" --conf "$whisper_conf" "$datadir/$name" "$whisper/$name"
   done
-  end 2
+  end 2 "$whisper/*/log"
 fi
 
 if within 3; then
@@ -113,7 +113,7 @@ if within 3; then
     "$FAS_ROOT/steps/embed_text.sh" --nj "$nj" --cmd "$cpu_cmd" --conf "$text_conf" --text "$whisper/$name/text" \
       --model "$model" "$datadir/$name" "$text/$name"
   done
-  end 3
+  end 3 "$text/*/log"
 fi
 
 # A model's folder: exp/<conf>-<encoders>/[foldF/]seedS
@@ -126,7 +126,7 @@ grid=(--nj "$nj" --cmd "$cpu_cmd" --feats "$feats" --seeds "$seeds" --folds "$fo
 if within 4; then
   begin 4 "train (systems ${systems[*]}; ${folds:+folds $folds; }seeds $seeds)"
   "$FAS_ROOT/steps/train_fas.sh" "${grid[@]}" --conf "$fas_conf" "$(below "$train_sets")" "$(below "$dev_sets")" "$model"
-  end 4
+  end 4 "$expdir/log/train.*.log"
 fi
 
 score_all() {  # zero_shot, sets
@@ -138,17 +138,19 @@ score_all() {  # zero_shot, sets
 if within 5; then
   begin 5 "score"
   if [[ -n $test_sets ]]; then score_all false "$test_sets"; else log "no in-domain test set"; fi
-  end 5
+  end 5 "$expdir/log/score.*.log"
 fi
 
 if within 6; then
   begin 6 "zero-shot and results"
   if [[ -n $zero_shot_sets ]]; then score_all true "$zero_shot_sets"; else log "no zero-shot set"; fi
   read -ra external_list <<<"$external"
+  read -ra feats_list <<<"$feats"
   report=(--out "$expdir" --datadir "$datadir" --model "$model" --systems "${systems[*]}" --folds "$folds" --seeds "$seeds")
-  report+=(--reference "$reference" --tokens "$text" "${external_list[@]/#/--external=}")
+  report+=(--reference "$reference" "${feats_list[@]/#/--feats=}" "${external_list[@]/#/--external=}")
   if [[ -n $published ]]; then report+=(--published "$published"); fi
   "$FAS_PYTHON" -m fas.bin.report "${report[@]}"
   end 6
+  log "look at $expdir/report.html"
 fi
 log "all done in $((SECONDS - started)) s"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fas import plots, stamp, train
+from fas import distributed, plots, stamp, train
 from fas.dataset import Batch, Dataset
 from fas.metrics import scores
 from fas.model import FASHead, QueryFusion
@@ -35,11 +35,13 @@ def predict(model: Path, settings: train.TrainConf, data: Dataset) -> tuple[np.n
     return posteriors, [kept for _, kept in made if kept]
 
 
+@distributed.one_thread()
 @torch.inference_mode()
 def predict_one(head: FASHead, utterance: Batch) -> tuple[np.ndarray, Kept]:
     """(classes,) float64 posteriors of a batch of one utterance, and its evidence as in `predict` ({} without queries).
 
-    One by one, so that a score does not depend on what else is scored, and `fas predict` gives the same digits.
+    One by one and in one thread, so that a score does not depend on what else is scored nor on the number of cores, and
+    `fas predict` gives the same digits.
     """
     torch.manual_seed(0)  # for a random choice of tokens
     posteriors = head.fuse(utterance.patches, utterance.lengths).double().softmax(-1)[0].cpu().numpy()

@@ -3,7 +3,8 @@
 fas predict --model DIR a.wav b.mp3 folder data/x     files, folders of files, data directories
 find . -name '*.flac' | fas predict --model DIR -     names on standard input, answered one by one
 Each answer has the label and its posteriors, the words heard, the words' emotion, the voice's emotion, whether these
-two conflict and which of them the label is. A file that can't be read is named on standard error; the exit status is then 1.
+two conflict and which of them the label is. A file that can't be read is named on standard error, and the exit status
+is then 1.
 """
 
 import argparse
