@@ -90,7 +90,7 @@ async def receive(request: Request, path: Path, megabytes: float) -> None:
 def answer(model: FAS, path: Path, name: str, seconds: float) -> str:
     """The piece of the page that shows one sound. Raises TooLarge, AudioError."""
     if (found := audio.check(path)) > seconds:
-        raise TooLarge(f"{name} lasts {found:.0f} s, more than {seconds:g}: cut it, or start fas demo with --max-seconds.")
+        raise TooLarge(f"{name} lasts {found:.0f} s, more than {seconds:g}: cut it, or start with --max-seconds.")
     data = files([path], None)
     prediction = next(model.predict_set(data))
     picture = page.Picture.of(prediction)
