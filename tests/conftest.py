@@ -1,7 +1,9 @@
 """What several tests share: real Whisper weights from the cache, small data directories, small random checkpoints."""
 
 import os
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from fas import fetch
 from fas.datadir import DataDir
 
 ROOT = Path(__file__).resolve().parents[1]
-ORDER = ("model", "datadir", "parts", "stamp", "launcher", "audio", "options", "train", "ctranslate2")
+ORDER = ("model", "datadir", "parts", "stamp", "launcher", "audio", "options", "train", "ctranslate2", "docs")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,3 +57,49 @@ def run(*command: object, cwd: Path = ROOT, **kwargs: object) -> subprocess.Comp
 def python_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs started by a test find the package."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+
+
+RECIPE_ENV = os.environ | {"FAS_PYTHON": sys.executable}
+UTTS = "56"
+
+
+def recipe(folder: Path, *arguments: object) -> list[str]:
+    """The command of egs/case with all outputs below `folder`."""
+    confs = []
+    for system in ("words", "voice", "fas"):
+        text = (ROOT / "egs/case/conf" / f"{system}.yaml").read_text()
+        confs.append(folder.parent / f"{system}.yaml")
+        lines = [line if not line.startswith("epochs:") else "epochs: 4" for line in text.splitlines()]
+        confs[-1].write_text("\n".join(lines) + "\n")
+    folders = {"corpora": "corpora", "datadir": "data", "dumpdir": "dump", "expdir": "exp"}
+    options = [x for k, v in folders.items() for x in (f"--{k}", folder / v)]
+    systems = " ".join(map(str, confs))
+    command = ["bash", ROOT / "egs/case/run.sh", "--utts", UTTS, "--seeds", "1 2", "--fas-conf", systems, *options]
+    return [str(c) for c in [*command, *arguments]]
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the embedded recipe, cut small: {corpora,data,dump,exp}."""
+    folder = tmp_path_factory.mktemp("recipe") / "run"
+    done = run(*recipe(folder), env=RECIPE_ENV)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported(whole: Path) -> tuple[Path, Path]:
+    """That run, and its FAS exported with both companions."""
+    encoders, out = "whisper_tiny.en_block2-tiny.en-minilm", whole.parent / "model"
+    models = {s: whole / f"exp/{s}-{encoders}/seed1" for s in ("fas", "words", "voice")}
+    arguments = ["--model", models["fas"], "--words", models["words"], "--voice", models["voice"], "--out", out]
+    done = run(sys.executable, "-m", "fas", "export", *arguments, env=RECIPE_ENV | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    return whole, out
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]

@@ -17,11 +17,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --use-fake-ui-for-media-stream --use-fake-device-for-media-stream "
-    "--autoplay-policy=no-user-gesture-required"
-).split()
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", "--autoplay-policy=no-user-gesture-required"]
 SHOTS = os.environ.get("FAS_SCREENSHOTS")  # a folder to keep the pictures in, to look at them
 
 
@@ -57,7 +53,7 @@ def browser(chromium: tuple[str, str], tmp_path: Path, speech: Path) -> Iterator
 @pytest.fixture(scope="module")
 def speech(exported: tuple[Path, Path]) -> Path:
     """An utterance of the embedded corpus's conflict test."""
-    return sorted((exported[0] / "corpora/case_mini/wav").glob("*.wav"))[0]
+    return Path((exported[0] / "data/case_mini/test_conflict/wav.scp").read_text().split()[1])
 
 
 def shot(browser: webdriver.Chrome, name: str) -> None:
@@ -130,7 +126,7 @@ def test_an_utterance_plays_and_the_playhead_moves(browser: webdriver.Chrome, ex
     head = article.find_element(By.CSS_SELECTOR, ".playhead")
     wait(browser).until(lambda _: head.is_displayed())
     assert track.rect["x"] < head.rect["x"] <= track.rect["x"] + track.rect["width"] + 2
-    assert article.find_elements(By.CSS_SELECTOR, ".strip rect") and article.find_elements(By.CSS_SELECTOR, ".heard mark")
+    assert all(article.find_elements(By.CSS_SELECTOR, shown) for shown in (".strip rect", ".heard mark"))
     details = article.find_element(By.TAG_NAME, "details")
     details.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
     assert details.get_attribute("open") and len(details.find_elements(By.CSS_SELECTOR, "tbody tr")) == 7
