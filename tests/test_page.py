@@ -17,7 +17,19 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", "--autoplay-policy=no-user-gesture-required"]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+]
 SHOTS = os.environ.get("FAS_SCREENSHOTS")  # a folder to keep the pictures in, to look at them
 
 
@@ -160,7 +172,7 @@ def test_the_demo(browser: webdriver.Chrome, exported: tuple[Path, Path], speech
         answer = browser.find_element(By.ID, "answer").text
         done = run(sys.executable, "-m", "fas", "predict", "--model", exported[1], "--format", "json", speech)
         told = json.loads(done.stdout)
-        assert f"It sounds {told['label']}" in answer and told["voice"]["label"] in answer
+        assert f"Emotion: {told['label']}" in answer and told["voice"]["label"] in answer
         audio = browser.find_element(By.CSS_SELECTOR, "#answer audio")
         wait(browser).until(lambda b: b.execute_script("return arguments[0].currentTime", audio) > 0)
         for name, size in {"light": (1100, 1000), "dark": (1100, 1000), "phone": (390, 844)}.items():
