@@ -56,7 +56,7 @@ done
 
 log() { printf '%(%F %T)T  %s\n' -1 "$*" >&2; }
 begin() { stage_started=$SECONDS; log "stage $1: $2"; }
-end() { log "stage $1 done in $((SECONDS - stage_started)) s${2:+; logs: $2}"; }
+end() { log "stage $1 done in $((SECONDS - stage_started)) s${logs[$1]:+; logs: ${logs[$1]}}"; }
 within() { ((stage <= $1 && $1 <= stop_stage)); }
 conf_name() { basename "$1" .yaml; }
 below() {  # names -> data directories
@@ -69,6 +69,7 @@ ssl=$dumpdir/ssl/$(conf_name "$ssl_conf")
 whisper=$dumpdir/whisper/$(conf_name "$whisper_conf")
 text=$dumpdir/text/$(conf_name "$text_conf")-$(conf_name "$whisper_conf")
 feats="ssl=$ssl whisper=$whisper text=$text"
+logs=("" "$ssl/*/log" "$whisper/*/log" "$text/*/log" "$expdir/log" "$expdir/log" "$expdir/log")  # by stage
 
 if within 0; then
   begin 0 "data"
@@ -85,7 +86,7 @@ if within 1; then
   for name in "${set_list[@]}"; do
     "$FAS_ROOT/steps/extract_ssl.sh" --nj "$nj" --cmd "$gpu_cmd" --conf "$ssl_conf" "$datadir/$name" "$ssl/$name"
   done
-  end 1 "$ssl/*/log"
+  end 1
 fi
 
 if within 2; then
@@ -93,7 +94,7 @@ if within 2; then
   for name in "${set_list[@]}"; do
     "$FAS_ROOT/steps/transcribe.sh" --nj "$nj" --cmd "$gpu_cmd" --conf "$whisper_conf" "$datadir/$name" "$whisper/$name"
   done
-  end 2 "$whisper/*/log"
+  end 2
 fi
 
 if within 3; then
@@ -113,7 +114,7 @@ if within 3; then
     "$FAS_ROOT/steps/embed_text.sh" --nj "$nj" --cmd "$cpu_cmd" --conf "$text_conf" --text "$whisper/$name/text" \
       --model "$model" "$datadir/$name" "$text/$name"
   done
-  end 3 "$text/*/log"
+  end 3
 fi
 
 # A model's folder: exp/<conf>-<encoders>/[foldF/]seedS
@@ -126,7 +127,7 @@ grid=(--nj "$nj" --cmd "$cpu_cmd" --feats "$feats" --seeds "$seeds" --folds "$fo
 if within 4; then
   begin 4 "train (systems ${systems[*]}; ${folds:+folds $folds; }seeds $seeds)"
   "$FAS_ROOT/steps/train_fas.sh" "${grid[@]}" --conf "$fas_conf" "$(below "$train_sets")" "$(below "$dev_sets")" "$model"
-  end 4 "$expdir/log/train.*.log"
+  end 4
 fi
 
 score_all() {  # zero_shot, sets
@@ -138,7 +139,7 @@ score_all() {  # zero_shot, sets
 if within 5; then
   begin 5 "score"
   if [[ -n $test_sets ]]; then score_all false "$test_sets"; else log "no in-domain test set"; fi
-  end 5 "$expdir/log/score.*.log"
+  end 5
 fi
 
 if within 6; then

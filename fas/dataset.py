@@ -54,18 +54,17 @@ class Store:
                 self.folder / "moments.npy", "w+", np.float32, (len(lengths), 2 * shape[1])
             )
             for row, (utt, length) in enumerate(lengths.items()):
-                stored = reader[utt]
-                frames = stored.astype(np.float32)
+                frames = reader[utt].astype(np.float32)
                 if frames.shape != (length, shape[1]) or not np.isfinite(frames).all():
                     raise ark.ArkError(
                         f"{folder}/feats.scp: utterance {utt!r} has frames {frames.shape}, expected "
                         f"{(length, shape[1])} and finite; extract the set again"
                     )
-                made = to_patches(stored, self.patch)
-                patches[start : start + len(made)] = made
+                made, _ = patchify(torch.from_numpy(frames)[None], torch.tensor([length]), self.patch)
+                patches[start : start + made.shape[1]] = made[0].numpy()
                 moments[row] = np.concatenate([frames.mean(0), frames.std(0)])
-                index[utt] = [start, start + len(made), row]
-                start += len(made)
+                index[utt] = [start, start + made.shape[1], row]
+                start += made.shape[1]
             patches.flush()
             moments.flush()
         with stamp.write_aside(self.folder / "index.json") as f:
@@ -80,7 +79,7 @@ class Store:
 
 
 def to_patches(frames: np.ndarray, patch: int) -> np.ndarray:
-    """Frames (T, D) of one utterance -> means over runs of `patch` of them (N, D), in the frames' own dtype."""
+    """Frames (T, D) of one utterance -> its patches (N, D) as a Store holds them, in the frames' own dtype."""
     made, _ = patchify(torch.from_numpy(frames.astype(np.float32))[None], torch.tensor([len(frames)]), patch)
     return made[0].numpy().astype(frames.dtype)
 

@@ -1,4 +1,4 @@
-"""What several tests share: real Whisper weights from the cache, small data directories, small random checkpoints."""
+"""What several tests share: Whisper weights from the cache, a small data directory, the embedded recipe cut small."""
 
 import os
 import socket
@@ -14,6 +14,9 @@ from fas import fetch
 from fas.datadir import DataDir
 
 ROOT = Path(__file__).resolve().parents[1]
+ENV = os.environ | {"FAS_PYTHON": sys.executable, "FAS_ENGINE": "local"}
+UTTS = "56"
+JOBS = str(len(os.sched_getaffinity(0)))  # as many as cores: one thread a job, here as on a cluster
 ORDER = ("model", "datadir", "parts", "stamp", "launcher", "audio", "options", "train", "ctranslate2", "docs")
 
 
@@ -59,10 +62,6 @@ def python_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
 
 
-RECIPE_ENV = os.environ | {"FAS_PYTHON": sys.executable}
-UTTS = "56"
-
-
 def recipe(folder: Path, *arguments: object) -> list[str]:
     """The command of egs/case with all outputs below `folder`."""
     confs = []
@@ -74,16 +73,23 @@ def recipe(folder: Path, *arguments: object) -> list[str]:
     folders = {"corpora": "corpora", "datadir": "data", "dumpdir": "dump", "expdir": "exp"}
     options = [x for k, v in folders.items() for x in (f"--{k}", folder / v)]
     systems = " ".join(map(str, confs))
-    command = ["bash", ROOT / "egs/case/run.sh", "--utts", UTTS, "--seeds", "1 2", "--fas-conf", systems, *options]
-    return [str(c) for c in [*command, *arguments]]
+    command = ["bash", ROOT / "egs/case/run.sh", "--utts", UTTS, "--seeds", "1 2", "--nj", JOBS, "--fas-conf"]
+    return [str(c) for c in [*command, systems, *options, *arguments]]
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    """What must not differ between runs: audio, arks, transcripts, weights, hypotheses."""
+    wanted = ("*.ark", "text", "tokens", "hyp", "evidence.jsonl", "best.pt", "*.wav", "utt2num_frames")
+    return {str(p.relative_to(folder)): p.read_bytes() for w in wanted for p in folder.rglob(w) if p.is_file()}
 
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of the embedded recipe, cut small: {corpora,data,dump,exp}."""
+    """A finished run."""
     folder = tmp_path_factory.mktemp("recipe") / "run"
-    done = run(*recipe(folder), env=RECIPE_ENV)
+    done = run(*recipe(folder), env=ENV)
     assert done.returncode == 0, done.stderr[-3000:]
+    (folder / "log").write_text(done.stderr)
     return folder
 
 
@@ -93,7 +99,7 @@ def exported(whole: Path) -> tuple[Path, Path]:
     encoders, out = "whisper_tiny.en_block2-tiny.en-minilm", whole.parent / "model"
     models = {s: whole / f"exp/{s}-{encoders}/seed1" for s in ("fas", "words", "voice")}
     arguments = ["--model", models["fas"], "--words", models["words"], "--voice", models["voice"], "--out", out]
-    done = run(sys.executable, "-m", "fas", "export", *arguments, env=RECIPE_ENV | {"PYTHONPATH": str(ROOT)})
+    done = run(sys.executable, "-m", "fas", "export", *arguments, env=ENV | {"PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     return whole, out
 
