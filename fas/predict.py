@@ -116,6 +116,7 @@ class FAS:
         }
         heads = [self.settings, *(settings for _, settings in self.companions.values())]
         kinds = {str(s["feats"]).partition("/")[0] for settings in heads for s in settings.streams.values()}
+        kinds |= {"whisper"} if "text" in kinds else set()  # whose words it reads
         if missing := sorted(kinds - described["encoders"].keys()):
             raise conf.ConfError(f"{folder}/conf.yaml: no encoder for {', '.join(missing)}; export the model again")
         self.encoders = {}  # Whisper first: its words go into the text encoder
@@ -131,7 +132,6 @@ class FAS:
             raise conf.ConfError(f"{folder}: no conf.yaml in it; name a folder that fas export made")
         if device == "cuda" and not torch.cuda.is_available():
             raise conf.ConfError("--device cuda: torch sees no CUDA device; use cpu")
-        train.threads()
         return cls(folder, device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def predict(self, path: str | Path, language: str | None = None, labels: Iterable[str] = ()) -> Prediction:
@@ -180,8 +180,11 @@ class FAS:
             values = self.settings.streams[stream]
             pieces = encoded["text/tokens"].split() if values["feats"] == "text" else None
             kind = str(values["feats"]).partition("/")[0]
-            span = None if pieces else self._span(kind, data.wav[utt], len(encoded[values["feats"]]))
-            marks[stream] = marks_of(places, train.StreamConf(**values).patch, span, pieces)
+            times = None
+            if pieces is None:
+                trim_db = self.encoders[kind].settings.trim_db
+                times = span(data.wav[utt], trim_db, len(encoded[values["feats"]]))
+            marks[stream] = marks_of(places, train.StreamConf(**values).patch, times, pieces)
         heard = encoded.get("whisper/text", "")
         label = max(posteriors, key=posteriors.get)
         seconds = data.utt2dur[utt]
@@ -200,9 +203,6 @@ class FAS:
         masked = posteriors * allowed
         return dict(zip(self.labels, (masked / masked.sum()).tolist(), strict=True)), kept
 
-    def _span(self, kind: str, path: str, frames: int) -> tuple[float, float]:
-        return span(path, self.encoders[kind].settings.trim_db, frames)
-
 
 def span(path: str | Path, trim_db: float | None, frames: int) -> tuple[float, float]:
     """When the first of an utterance's frames begins, and how long one lasts, in seconds."""
@@ -212,13 +212,13 @@ def span(path: str | Path, trim_db: float | None, frames: int) -> tuple[float, f
 
 
 def marks_of(
-    places: list[list[float]], patch: int, span: tuple[float, float] | None, pieces: list[str] | None
+    places: list[list[float]], patch: int, times: tuple[float, float] | None, pieces: list[str] | None
 ) -> list[Mark]:
-    """[place, attention] of the kept tokens -> marks: their times, by `span`, or each piece of a text."""
+    """[place, attention] of the kept tokens -> marks: with their times (see `span`), or for each piece of a text."""
     if pieces is not None:
         weights = {int(place): weight for place, weight in places}
         return [Mark(weights.get(i, 0.0), piece=piece) for i, piece in enumerate(pieces)]
-    begin, length = span
+    begin, length = times
     return [Mark(w, begin + p * patch * length, begin + (p + 1) * patch * length) for p, w in places]
 
 
