@@ -47,6 +47,8 @@ _fas_make_venv() {
       echo "path.sh: uv did not do it; trying pip, which takes some minutes" >&2
       "$venv/bin/python" -m pip install -q -r "$FAS_ROOT/requirements.txt" || exit 1
     fi
+    "$venv/bin/python" -m uv pip install --python "$venv/bin/python" -q --no-deps --no-build-isolation -e "$FAS_ROOT" ||
+      "$venv/bin/python" -m pip install -q --no-deps --no-build-isolation -e "$FAS_ROOT" || exit 1  # the command fas
     cp "$FAS_ROOT/requirements.txt" "$venv/.requirements"
     echo "path.sh: the environment is ready" >&2
   ) 9>"$FAS_ROOT/.venv.lock"

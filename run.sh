@@ -7,7 +7,7 @@
 #   stage 3  text         token vectors of the transcripts dump/text/<conf>/<set>
 #   stage 4  train        every system, fold and seed      exp/<tag>/[foldF/]seedS
 #   stage 5  score        in-domain tests                  exp/<tag>/[foldF/]seedS/score/<set>
-#   stage 6  zero-shot    sets never trained on, then the table: exp/RESULTS.md
+#   stage 6  zero-shot    sets never trained on, then the tables and the page: exp/RESULTS.md, exp/report.html
 #
 # In set names {fold} stands for each of --folds. Lists are separated by spaces.
 set -euo pipefail
@@ -58,7 +58,7 @@ done
 
 log() { printf '%(%F %T)T  %s\n' -1 "$*" >&2; }
 begin() { stage_started=$SECONDS; log "stage $1: $2"; }
-end() { log "stage $1 done in $((SECONDS - stage_started)) s"; }
+end() { log "stage $1 done in $((SECONDS - stage_started)) s${logs[$1]:+; logs: ${logs[$1]}}"; }
 within() { ((stage <= $1 && $1 <= stop_stage)); }
 conf_name() { basename "$1" .yaml; }
 below() {  # names -> data directories
@@ -79,6 +79,7 @@ ssl=$dumpdir/ssl/$(conf_name "$ssl_conf")
 whisper=$dumpdir/whisper/$(conf_name "$whisper_conf")
 text=$dumpdir/text/$(conf_name "$text_conf")-$(conf_name "$whisper_conf")
 feats="ssl=$ssl whisper=$whisper text=$text"
+logs=("" "$ssl/*/log" "$whisper/*/log" "$text/*/log" "$expdir/log" "$expdir/log" "$expdir/log")  # by stage
 
 if within 0; then
   begin 0 "data"
@@ -160,10 +161,12 @@ if within 6; then
   begin 6 "zero-shot and results"
   if [[ -n $zero_shot_sets ]]; then score_all true "$zero_shot_sets"; else log "no zero-shot set"; fi
   read -ra external_list <<<"$external"
+  read -ra feats_list <<<"$feats"
   report=(--out "$expdir" --datadir "$datadir" --model "$model" --systems "${systems[*]}" --folds "$folds" --seeds "$seeds")
-  report+=(--reference "$reference" --tokens "$text" "${external_list[@]/#/--external=}")
+  report+=(--reference "$reference" "${feats_list[@]/#/--feats=}" "${external_list[@]/#/--external=}")
   if [[ -n $published ]]; then report+=(--published "$published"); fi
   "$FAS_PYTHON" -m fas.bin.report "${report[@]}"
   end 6
+  log "look at $expdir/report.html"
 fi
 log "all done in $((SECONDS - started)) s"

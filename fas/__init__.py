@@ -1,1 +1,18 @@
 """FAS: fusion of acoustic and semantic streams for speech emotion recognition (arXiv 2601.04564)."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fas.predict import FAS
+
+__all__ = ["FAS"]
+__version__ = "0.6.0"
+
+
+def __getattr__(name: str) -> object:
+    """fas.FAS, imported on first use: the command lines start without torch."""
+    if name == "FAS":
+        from fas.predict import FAS
+
+        return FAS
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -144,19 +144,28 @@ def level(samples: np.ndarray, rms_dbfs: float) -> np.ndarray:
     return samples if rms < 1e-8 else (samples * (10 ** (rms_dbfs / 20) / rms)).astype(np.float32)
 
 
-def trim(samples: np.ndarray, db: float) -> np.ndarray:
-    """Cut silence at both ends: what is more than `db` decibels below the loudest 20 ms; 100 ms of it stay.
+def bounds(samples: np.ndarray, db: float) -> tuple[int, int]:
+    """First sample and last + 1 of the speech: what is more than `db` decibels below the loudest 20 ms is silence.
 
-    Corpora differ in the silence around their utterances (RAVDESS has a second at each end, EmoDB none), and an
-    encoder hears it: without this a classifier learns the corpus.
+    100 ms of the silence at both ends stay.
     """
     size, keep = SAMPLE_RATE // 50, SAMPLE_RATE // 10
     blocks = samples[: len(samples) // size * size].reshape(-1, size)
     power = np.square(blocks, dtype=np.float64).mean(1)
     if not len(power) or power.max() <= 0:
-        return samples
+        return 0, len(samples)
     loud = np.flatnonzero(power > power.max() * 10 ** (-db / 10))
-    return samples[max(0, loud[0] * size - keep) : (loud[-1] + 1) * size + keep]
+    return max(0, int(loud[0]) * size - keep), min(len(samples), (int(loud[-1]) + 1) * size + keep)
+
+
+def trim(samples: np.ndarray, db: float) -> np.ndarray:
+    """Cut silence at both ends, as `bounds` finds it.
+
+    Corpora differ in the silence around their utterances (RAVDESS has a second at each end, EmoDB none), and an
+    encoder hears it: without this a classifier learns the corpus.
+    """
+    first, last = bounds(samples, db)
+    return samples[first:last]
 
 
 def load(path: str | Path, trim_db: float | None, rms_dbfs: float | None) -> np.ndarray:

@@ -84,6 +84,17 @@ class Store:
         return self.index[utt]
 
 
+def to_patches(frames: np.ndarray, patch: int) -> np.ndarray:
+    """Frames (T, D) of one utterance -> its patches (N, D) as a Store holds them, in the frames' own dtype."""
+    made, _ = patchify(torch.from_numpy(frames.astype(np.float32))[None], torch.tensor([len(frames)]), patch)
+    return made[0].numpy().astype(frames.dtype)
+
+
+def centred(patches: np.ndarray, cmn: bool) -> np.ndarray:
+    """Patches (N, D) of one utterance -> float32, without their mean where `cmn` asks for it."""
+    return (patches - patches.mean(0, dtype=np.float32) if cmn else patches).astype(np.float32, copy=False)
+
+
 open_store = cache(Store)  # one object for each folder in a process
 
 
@@ -188,12 +199,10 @@ class Dataset:
         """(M, D) float32 patches of the utterances numbered `chosen`, one utterance behind the other, after cmn."""
         rows = self.streams[name]
         pieces = [
-            rows.stores[k].patches[first : first + length]
+            centred(rows.stores[k].patches[first : first + length], rows.source.cmn)
             for k, first, length in zip(rows.store[chosen], rows.start[chosen], rows.length[chosen], strict=True)
         ]
-        if rows.source.cmn:
-            pieces = [p - p.mean(0, dtype=np.float32) for p in pieces]
-        return np.concatenate(pieces, dtype=np.float32)
+        return np.concatenate(pieces)
 
     def batch(self, chosen: np.ndarray) -> Batch:
         """The utterances numbered `chosen`, normalised per speaker where asked for."""

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from tqdm import tqdm
 
-from fas import ark, audio, datadir, stamp
+from fas import ark, audio, conf, datadir, stamp
 from fas import frontend as frontends
 from fas.frontend import Frontend
 from fas.parts import Parts
@@ -170,7 +171,7 @@ def _merge(
     for folder in {p.parent for p in out.glob("*/feats.scp")} - {out / o for o in outputs}:
         shutil.rmtree(folder)
     with stamp.write_aside(out / "conf.yaml") as f:
-        f.write(conf_file.read_text(encoding="utf-8"))
+        yaml.safe_dump(conf.load(conf_file), f, sort_keys=False)  # whole, whatever it stands on
     stamp.mark_whole(out, inputs, [*whole, "conf.yaml"])
 
 

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from fas import plots, stamp, train
-from fas.dataset import Dataset
+from fas import distributed, plots, stamp, train
+from fas.dataset import Batch, Dataset
 from fas.metrics import scores
+from fas.model import FASHead, QueryFusion
 
-Evidence = list[dict[str, Any]]
+Kept = dict[str, list[list[float]]]  # stream -> [place, attention] of each kept token
+Evidence = list[Kept]
 
 
 @torch.inference_mode()
@@ -27,24 +29,33 @@ def predict(model: Path, settings: train.TrainConf, data: Dataset) -> tuple[np.n
     device = "cuda" if torch.cuda.is_available() else "cpu"
     head = train.build_model(settings, checkpoint["dims"], len(data.labels))
     head.load_state_dict(checkpoint["state"])
-    head.to(device)
-    posteriors = train.posteriors(head, data, device)
-    if settings.fusion != "queries":
-        return posteriors, []
-    evidence: Evidence = []
+    head.to(device).eval()
+    made = [predict_one(head, part.to(device)) for part in data.batches(1)]
+    posteriors = np.stack([p for p, _ in made])
+    return posteriors, [kept for _, kept in made if kept]
+
+
+@distributed.one_thread()
+@torch.inference_mode()
+def predict_one(head: FASHead, utterance: Batch) -> tuple[np.ndarray, Kept]:
+    """(classes,) float64 posteriors of a batch of one utterance, and its evidence as in `predict` ({} without queries).
+
+    One by one and in one thread, so that a score does not depend on what else is scored nor on the number of cores, and
+    `fas predict` gives the same digits.
+    """
+    torch.manual_seed(0)  # for a random choice of tokens
+    posteriors = head.fuse(utterance.patches, utterance.lengths).double().softmax(-1)[0].cpu().numpy()
+    if not isinstance(head.fusion, QueryFusion):
+        return posteriors, {}
     torch.manual_seed(0)
-    for part in data.batches(256):
-        part = part.to(device)
-        _, streams, attention = head.attend(part.patches, part.lengths)
-        pieces = attention.cpu().split([s.mask.shape[1] for s in streams.values()], 1)
-        for i in range(len(attention)):
-            kept = {}
-            for (name, tokens), piece in zip(streams.items(), pieces, strict=True):
-                mask = tokens.mask[i].cpu()
-                places = sorted(zip(tokens.index[i].cpu()[mask].tolist(), piece[i][mask].tolist(), strict=True))
-                kept[name] = [[place, round(weight, 5)] for place, weight in places]
-            evidence.append(kept)
-    return posteriors, evidence
+    _, streams, attention = head.attend(utterance.patches, utterance.lengths)
+    pieces = attention[0].cpu().split([s.mask.shape[1] for s in streams.values()])
+    kept = {}
+    for (name, tokens), piece in zip(streams.items(), pieces, strict=True):
+        mask = tokens.mask[0].cpu()
+        places = sorted(zip(tokens.index[0].cpu()[mask].tolist(), piece[mask].tolist(), strict=True))
+        kept[name] = [[place, round(weight, 5)] for place, weight in places]
+    return posteriors, kept
 
 
 def evaluate(data: Dataset, probabilities: np.ndarray, labels: list[str], allowed: np.ndarray) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from fas import conf, distributed, plots, stamp
 from fas.ablations import FUSIONS
 from fas.dataset import Dataset, Source
 from fas.metrics import scores
-from fas.model import FAS, FASConfig, Stream
+from fas.model import FASConfig, FASHead, Stream
 
 SHA256 = 64  # hexadecimal digits
 SAVE_EVERY = 10  # seconds between checkpoints of a running training
@@ -115,7 +115,13 @@ def sources(streams: dict[str, dict[str, Any]], feats: dict[str, Path]) -> dict[
     return made
 
 
-def build_model(settings: TrainConf, dims: dict[str, int], classes: int) -> FAS:
+def settings_of(described: dict[str, Any]) -> TrainConf:
+    """The conf out of a model's conf.yaml, which says more than the conf."""
+    known = {f.name for f in fields(TrainConf)}
+    return TrainConf(**{k: v for k, v in described.items() if k in known})
+
+
+def build_model(settings: TrainConf, dims: dict[str, int], classes: int) -> FASHead:
     """The head for streams of these widths."""
     streams = {}
     for name, values in settings.streams.items():
@@ -123,7 +129,7 @@ def build_model(settings: TrainConf, dims: dict[str, int], classes: int) -> FAS:
         streams[name] = Stream(dims[name], stream.patch, stream.tokens, stream.cmn)
     same = ("width", "queries", "heads", "dropout", "choice", "channel_dropout", "stream_dropout", "stream_swap")
     config = FASConfig(streams, classes, **{name: getattr(settings, name) for name in same})
-    return FAS(config, FUSIONS[settings.fusion](config) if settings.fusion != "queries" else None)
+    return FASHead(config, FUSIONS[settings.fusion](config) if settings.fusion != "queries" else None)
 
 
 def save(path: Path, value: object) -> None:
@@ -158,7 +164,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def posteriors(model: FAS, data: Dataset, device: str, batch: int = 256) -> np.ndarray:
+def posteriors(model: FASHead, data: Dataset, device: str, batch: int = 256) -> np.ndarray:
     """(utterances, classes) float64 softmax outputs, in the dataset's order."""
     torch.manual_seed(0)  # for a random choice of tokens
     model.eval()

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fas.ablations import FUSIONS, ConcatFusion, GatedFusion, MeanFusion
-from fas.model import FAS, FASConfig, Stream, distil, patchify
+from fas.model import FASConfig, FASHead, Stream, distil, patchify
 
 PAPER = FASConfig({"acoustic": Stream(64, 5, 8), "semantic": Stream(1280, 5, 16)})
 
@@ -16,7 +16,7 @@ PAPER = FASConfig({"acoustic": Stream(64, 5, 8), "semantic": Stream(1280, 5, 16)
 )
 def test_number_of_parameters(fusion: type[nn.Module] | None, published: int) -> None:
     """Table 4 of the paper: 3.45 M, without queries 0.82 M, Concat 1.22 M; Gated (1.65 M) is a reconstruction."""
-    model = FAS(PAPER, fusion(PAPER) if fusion else None)
+    model = FASHead(PAPER, fusion(PAPER) if fusion else None)
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == published
 
 
@@ -26,7 +26,7 @@ def test_number_of_parameters(fusion: type[nn.Module] | None, published: int) ->
 def test_padding_never_changes_a_result(length: int, choice: str, fusion: type[nn.Module] | None) -> None:
     torch.manual_seed(0)
     config = FASConfig({"a": Stream(6, 5, 8), "b": Stream(3, 1, 0.3)}, width=16, heads=2, choice=choice)
-    model = FAS(config, fusion(config) if fusion else None).eval()
+    model = FASHead(config, fusion(config) if fusion else None).eval()
     frames = {"a": torch.randn(1, length, 6), "b": torch.randn(1, length, 3)}
     lengths = {"a": torch.tensor([length]), "b": torch.tensor([length])}
     alone = model(frames, lengths)
@@ -71,7 +71,7 @@ def test_random_choice_differs_from_draw_to_draw() -> None:
 
 def test_attention_sums_to_one_and_spares_padding() -> None:
     torch.manual_seed(0)
-    model = FAS(FASConfig({"a": Stream(4, 1, 3), "b": Stream(4, 1)}, width=16, heads=2)).eval()
+    model = FASHead(FASConfig({"a": Stream(4, 1, 3), "b": Stream(4, 1)}, width=16, heads=2)).eval()
     lengths = {"a": torch.tensor([2, 6]), "b": torch.tensor([5, 1])}
     patches = {n: torch.randn(int(le.sum()), 4) for n, le in lengths.items()}
     logits, streams, attention = model.attend(patches, lengths)
@@ -84,7 +84,7 @@ def test_attention_sums_to_one_and_spares_padding() -> None:
 def test_hidden_stream_has_no_influence_in_training() -> None:
     torch.manual_seed(0)
     streams = {"a": Stream(4), "b": Stream(4)}
-    model = FAS(FASConfig(streams, width=16, heads=2, dropout=0.0, stream_dropout={"b": 1.0})).train()
+    model = FASHead(FASConfig(streams, width=16, heads=2, dropout=0.0, stream_dropout={"b": 1.0})).train()
     lengths = {n: torch.tensor([10, 10]) for n in streams}
     a = torch.randn(2, 10, 4)
     first = model({"a": a, "b": torch.randn(2, 10, 4)}, lengths)
@@ -97,7 +97,7 @@ def test_hidden_stream_has_no_influence_in_training() -> None:
 def test_swapped_stream_comes_from_another_utterance_in_training() -> None:
     torch.manual_seed(0)
     streams = {"a": Stream(4, 1), "b": Stream(4, 1)}
-    model = FAS(FASConfig(streams, width=16, heads=2, dropout=0.0, stream_swap={"b": 1.0})).train()
+    model = FASHead(FASConfig(streams, width=16, heads=2, dropout=0.0, stream_swap={"b": 1.0})).train()
     lengths = {"a": torch.full((32,), 5), "b": torch.arange(1, 33)}
     patches = {n: torch.randn(int(le.sum()), 4) for n, le in lengths.items()}
     tokens, plain = model.tokens(patches, lengths), model.eval().tokens(patches, lengths)
@@ -110,7 +110,7 @@ def test_swapped_stream_comes_from_another_utterance_in_training() -> None:
 
 def test_cmn_takes_the_mean_of_the_utterance_out() -> None:
     torch.manual_seed(0)
-    model = FAS(FASConfig({"a": Stream(4, 5, cmn=True)}, width=16, heads=2)).eval()
+    model = FASHead(FASConfig({"a": Stream(4, 5, cmn=True)}, width=16, heads=2)).eval()
     frames, lengths = torch.randn(2, 30, 4), torch.tensor([30, 15])
     shifted = frames + torch.tensor([3.0, -1.0, 0.0, 7.0])
     assert torch.allclose(model({"a": frames}, {"a": lengths}), model({"a": shifted}, {"a": lengths}), atol=1e-4)

@@ -1,6 +1,7 @@
 """The report: a table for each set, outside systems, conflict slices known or predicted, published figures apart."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -81,6 +82,12 @@ def test_tables(scored: Path) -> None:
     text = (scored / "exp/RESULTS.md").read_text()
     assert "as *predicted* by the text-only system" in text and "## other (zero-shot, 48 utterances)" in text
     assert {"results.png", "capture-toy.png", "capture-other.png"} <= {p.name for p in (scored / "exp").iterdir()}
+    page = (scored / "exp/report.html").read_text()
+    sections = [part.split('"')[0] for part in page.split('<section id="')[1:]]
+    assert sections == ["results", "conflict", "confusion"]  # no audio, no training log
+    for row in found["sets"]["other"].values():
+        assert f"{100 * row['accuracy']['mean']:.1f}" in page
+    assert not re.search(r"(src|href)=.https?:|url\(|@import", page)
 
 
 def test_outside_systems_and_published_figures(scored: Path) -> None:
@@ -89,13 +96,16 @@ def test_outside_systems_and_published_figures(scored: Path) -> None:
     (scored / "published.yaml").write_text(
         "rows:\n  - {system: Theirs, set: other, accuracy: '61.2', source: arXiv 0000.00000}\n"
     )
-    done = report(scored, "--external", f"llm={scored / 'llm'}", "--published", scored / "published.yaml")
+    llm = f"<i>llm={scored / 'llm'}"
+    done = report(scored, "--external", llm, "--published", scored / "published.yaml")
     assert done.returncode == 0, done.stderr
     found = json.loads((scored / "exp/results.json").read_text())
-    assert "llm" not in found["sets"]["toy-test"]
-    assert found["sets"]["other"]["llm"]["accuracy"]["mean"] == pytest.approx(1 / 3)
+    assert "<i>llm" not in found["sets"]["toy-test"]
+    assert found["sets"]["other"]["<i>llm"]["accuracy"]["mean"] == pytest.approx(1 / 3)
     text = (scored / "exp/RESULTS.md").read_text()
     assert "| Theirs | other | 61.2 |" in text.split("## Published, by others")[1]
+    page = (scored / "exp/report.html").read_text()
+    assert "<i>llm" not in page and "&lt;i&gt;llm" in page and "61.2" in page.split('id="published"')[1]
 
     (scored / "llm").write_text("".join(f"{u} joyful\n" for u in utts))
     done = report(scored, "--external", f"llm={scored / 'llm'}")

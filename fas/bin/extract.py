@@ -18,15 +18,15 @@ from fas import cli, conf, datadir, frontend, stamp
 LOADERS = {"ssl": frontend.load_ssl_conf, "whisper": frontend.load_whisper_conf, "text": frontend.load_text_conf}
 
 
-def build(settings: Any, model: Path | None) -> frontend.Frontend:
-    """The frontend of a conf; imports only what it needs."""
+def build(settings: Any, model: Path | None, device: str | None = None) -> frontend.Frontend:
+    """The frontend of a conf; imports only what it needs. device: cuda or cpu, cuda where there is one if None."""
     if isinstance(settings, frontend.SPMTextConf):
         from fas.frontend.spm_text import SPMTextFrontend
 
         return SPMTextFrontend(settings, model)
     import torch
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if isinstance(settings, frontend.S3PRLConf):
         from fas.frontend.s3prl import S3PRLFrontend
 

@@ -1,7 +1,7 @@
-"""Collect the scores of systems, folds and seeds: RESULTS.md, results.json, and pictures of both.
+"""Collect the scores of systems, folds and seeds: report.html, RESULTS.md, results.json, and pictures.
 
 python -m fas.bin.report --out exp --datadir data --model "exp/{system}/fold{fold}" --systems "fas words" --folds "1 2"
-    --seeds "1 2 3" [--reference fas] [--words-system words] [--external NAME=FILE ...]
+    --seeds "1 2 3" --feats text=dump/text/y ... [--reference fas] [--words-system words] [--external NAME=FILE ...]
 An external system is a file of `utterance label` lines; it stands in the table of every set that it has all of.
 """
 
@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from fas import analysis, cli, conf, datadir, plots, stamp
-from fas.bin.train import fill
+from fas import analysis, cli, conf, datadir, plots, report, stamp
+from fas.bin.train import fill, parse_feats
 
 Cells = dict[tuple[str, str], analysis.Cell]
 
@@ -61,7 +61,7 @@ def read_tables(root: Path, name: str) -> dict[str, str]:
     """A table of all data directories together."""
     made: dict[str, str] = {}
     for path in sorted(root.glob(f"*/{name}")):
-        made |= datadir.read_table(path)
+        made |= datadir.read_table(path, empty_ok=True)
     return made
 
 
@@ -160,9 +160,8 @@ def analyse_conflict(cells: Cells, args: argparse.Namespace, utt2sem: dict[str, 
                 joined.add(seed, pool, cell.info)
         joined.folders += cell.folders
     tokens = {}
-    if args.tokens:
-        for path in sorted(args.tokens.glob("*/tokens")):
-            tokens |= {u: line.split() for u, line in datadir.read_table(path, empty_ok=True).items()}
+    if "text" in (feats := parse_feats(args.feats)):
+        tokens = {u: line.split() for u, line in read_tables(feats["text"], "tokens").items()}
     made: dict[str, dict[str, Any]] = {}
     for home, systems in groups.items():
         first = next(iter(systems.values()))
@@ -208,7 +207,8 @@ def run() -> None:
     parser.add_argument("--seeds", required=True)
     parser.add_argument("--reference", default="fas")
     parser.add_argument("--words-system", default="words")
-    parser.add_argument("--tokens", type=Path, help="folder of the text features, for the words attended to")
+    parser.add_argument("--voice-system", default="voice")
+    parser.add_argument("--feats", action="append", default=[], help="KIND=FOLDER, for what was attended to")
     parser.add_argument("--external", action="append", default=[], metavar="NAME=FILE")
     parser.add_argument("--published", type=Path)
     args = parser.parse_args()
@@ -233,7 +233,8 @@ def run() -> None:
     lines += conflict_tables(conflicts)
     published = conf.load(args.published)["rows"] if args.published else []
     lines += published_table(published)
-    text = "\n".join(["# Results", "", *facts(args, systems, folds, seeds), "", *lines, *REMARKS]) + "\n"
+    made_from = facts(args, systems, folds, seeds)
+    text = "\n".join(["# Results", "", *made_from, "", *lines, *REMARKS]) + "\n"
 
     with stamp.write_aside(args.out / "results.json") as f:
         json.dump({"sets": tables, "conflict": conflicts}, f, indent=1)
@@ -241,6 +242,16 @@ def run() -> None:
     for name, rows in conflicts.items():
         plots.capture(rows, args.out / f"capture-{name}.png")
         plots.attention_over_time(rows, args.out / f"attention-{name}.png")
+    feats = parse_feats(args.feats)
+    sources = report.Sources(
+        {"wav.scp": read_tables(args.datadir, "wav.scp"), "utt2sem": utt2sem},
+        {k: read_tables(feats[k], name) for k, name in (("whisper", "text"), ("text", "tokens")) if k in feats},
+        feats,
+    )
+    roles = {"words": args.words_system, "voice": args.voice_system, "both": args.reference}
+    models = {s: [fill(args.model, system=s, fold=f) / f"seed{seed}" for f in folds for seed in seeds] for s in systems}
+    with stamp.write_aside(args.out / "report.html") as f:
+        f.write(report.render(cells, tables, conflicts, published, made_from, models, roles, sources))
     with stamp.write_aside(args.out / "RESULTS.md") as f:
         f.write(text)
     print(text)

@@ -103,8 +103,6 @@ def run() -> None:
 
 
 def score_one(args: argparse.Namespace, scoring: Scoring) -> None:
-    import dataclasses
-
     import numpy as np
 
     from fas import score, train
@@ -112,8 +110,7 @@ def score_one(args: argparse.Namespace, scoring: Scoring) -> None:
 
     train.threads()
     described = scoring.described
-    known = {f.name for f in dataclasses.fields(train.TrainConf)}
-    settings = train.TrainConf(**{k: v for k, v in described.items() if k in known})
+    settings = train.settings_of(described)
     labels = (scoring.model / "labels").read_text().split()
     sources = train.sources(settings.streams, parse_feats(args.feats))
     data = Dataset([scoring.directory], sources, labels, settings.norm == "speaker")

@@ -148,6 +148,26 @@ def claim(training: Training, wait: bool) -> Iterator[bool]:
         yield distributed.of_first(mine)
 
 
+def encoders(feats: dict[str, Path], sets: list[Path]) -> dict[str, dict[str, Any]]:
+    """Kind of features -> the conf of the encoder that made them, as the extraction left it beside them.
+
+    With `kind: spm` the key `folder` says where its SentencePiece model lies. Raises ConfError for sets whose features
+    were made by different confs.
+    """
+    made: dict[str, dict[str, Any]] = {}
+    for kind, folder in feats.items():
+        for home in {datadir.home(d).name for d in sets}:
+            path = folder / home / "conf.yaml"
+            if not path.exists():
+                continue  # a kind that no stream takes need not be there
+            found = conf.load(path)
+            if made.setdefault(kind, found) != found:
+                raise conf.ConfError(f"{path}: another encoder made the features of the other sets; extract them again")
+        if made.get(kind, {}).get("kind") == "spm":
+            made[kind] = made[kind] | {"folder": str(folder / "model")}
+    return made
+
+
 def train_one(args: argparse.Namespace, training: Training) -> None:
     import yaml
 
@@ -182,6 +202,7 @@ def train_one(args: argparse.Namespace, training: Training) -> None:
     described = train.describe(settings) | {
         "seed": training.seed,
         "feats": {k: v.name for k, v in parse_feats(args.feats).items()},
+        "encoders": encoders(parse_feats(args.feats), training.train),
         "dims": {n: train_set.dim(n) for n in settings.streams},
         "train_sets": [str(d) for d in training.train],
         "dev_sets": [str(d) for d in training.dev],

@@ -100,30 +100,33 @@ class SPMTextConf:
 
 def load_ssl_conf(path: Path) -> S3PRLConf | WhisperBlockConf:
     """Read conf/ssl/*.yaml. Raises ConfError."""
-    return _load(path, {"s3prl": S3PRLConf, "whisper": WhisperBlockConf})
+    return settings("ssl", conf.load(path), path)
 
 
 def load_text_conf(path: Path) -> HFTextConf | SPMTextConf:
     """Read conf/text/*.yaml. Raises ConfError."""
-    return _load(path, {"hf": HFTextConf, "spm": SPMTextConf})
+    return settings("text", conf.load(path), path)
 
 
 def load_whisper_conf(path: Path) -> WhisperConf:
     """Read conf/whisper/*.yaml. Raises ConfError."""
-    return _check(conf.build(WhisperConf, conf.load(path), path), path)
+    return settings("whisper", conf.load(path), path)
 
 
-def _load(path: Path, kinds: dict[str, type]) -> Any:
-    values = conf.load(path)
-    if values.get("kind") not in kinds:
-        raise conf.ConfError(f"{path}: kind must be one of {', '.join(kinds)}, not {values.get('kind')!r}")
-    return _check(conf.build(kinds[values["kind"]], values, path), path)
-
-
-def _check(made: Any, path: Path) -> Any:
-    if made.dtype not in ("float16", "float32"):
-        raise conf.ConfError(f"{path}: dtype must be float16 or float32, not {made.dtype!r}")
-    return made
+def settings(stage: str, values: dict[str, Any], path: Path) -> Any:
+    """The settings of an ssl, whisper or text encoder; path: where the values are from. Raises ConfError."""
+    kinds = {"ssl": {"s3prl": S3PRLConf, "whisper": WhisperBlockConf}, "text": {"hf": HFTextConf, "spm": SPMTextConf}}
+    made = WhisperConf
+    if stage in kinds:
+        if values.get("kind") not in kinds[stage]:
+            raise conf.ConfError(
+                f"{path}: kind must be one of {', '.join(kinds[stage])}, not {values.get('kind')!r}"
+            )
+        made = kinds[stage][values["kind"]]
+    built = conf.build(made, values, path)
+    if built.dtype not in ("float16", "float32"):
+        raise conf.ConfError(f"{path}: dtype must be float16 or float32, not {built.dtype!r}")
+    return built
 
 
 def outputs(settings: Any) -> list[str]:

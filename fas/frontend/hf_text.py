@@ -4,16 +4,14 @@ from pathlib import Path
 
 import torch
 
-from fas import fetch
+from fas import distributed, fetch
 from fas.conf import ConfError
 from fas.datadir import DataDir
 from fas.frontend import Encoded, HFTextConf
 
-BATCH = 32
-
 
 class HFTextFrontend:
-    """Batches of transcripts with the same number of tokens: no padding, so nothing depends on the batch."""
+    """One transcript at a time in one thread: vectors depend neither on the batch nor on the number of cores."""
 
     def __init__(self, settings: HFTextConf, device: str):
         from transformers import AutoModel, AutoTokenizer
@@ -35,15 +33,13 @@ class HFTextFrontend:
             u: self.tokenizer(self.settings.prefix + data.text[u], truncation=True, max_length=longest)["input_ids"]
             for u in data.utts
         }
-        groups: dict[int, list[str]] = {}
-        for utt in data.utts:
-            groups.setdefault(len(self.tokens[utt]), []).append(utt)
-        return [g[i : i + BATCH] for _, g in sorted(groups.items()) for i in range(0, len(g), BATCH)]
+        return [[utt] for utt in data.utts]
 
     @torch.inference_mode()
     def encode(self, batch: list[str]) -> list[Encoded]:
         tokens = torch.tensor([self.tokens[u] for u in batch], device=self.device)
-        hidden = self.model(tokens, torch.ones_like(tokens), output_hidden_states=True).hidden_states
+        with distributed.one_thread():
+            hidden = self.model(tokens, torch.ones_like(tokens), output_hidden_states=True).hidden_states
         if not -len(hidden) <= self.settings.layer < len(hidden):
             raise ConfError(f"layer {self.settings.layer}: {self.settings.model} has 0 to {len(hidden) - 1}")
         chosen = hidden[self.settings.layer].cpu().numpy().astype(self.settings.dtype)

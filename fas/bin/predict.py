@@ -1,0 +1,140 @@
+"""The emotions of audio files, by an exported model, from the sound alone.
+
+fas predict --model DIR a.wav b.mp3 folder data/x     files, folders of files, data directories
+find . -name '*.flac' | fas predict --model DIR -     names on standard input, answered one by one
+Each answer has the label and its posteriors, the words heard, the words' emotion, the voice's emotion, whether these
+two conflict and which of them the label is. A file that can't be read is named on standard error, and the exit status
+is then 1.
+"""
+
+import argparse
+import csv
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fas import cli, datadir, stamp
+
+if TYPE_CHECKING:
+    from fas.predict import Prediction
+
+SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".au"}  # and fas.audio.CONTAINERS, in folders
+
+
+def run() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="folder that fas export made")
+    parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="json: a line for each")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda where there is one, else cpu")
+    parser.add_argument("--language", help="ISO 639-1 language of the files; data directories have their own")
+    parser.add_argument("--labels", default="", help="the only labels that may be given, a list")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT")
+    args = parser.parse_args()
+    if "-" in args.inputs and len(args.inputs) > 1:
+        parser.error("- (names on standard input) stands alone")
+    from fas.predict import FAS
+
+    model = FAS.load(args.model, args.device)
+    labels = args.labels.split()
+    write = {"text": write_text, "json": write_json, "csv": csv_writer(model.labels)}[args.format]
+    failed = 0
+    for part in sets(args.inputs, args.language):
+        if isinstance(part, Exception):
+            failed += 1
+            stamp.log(f"error: {part}")
+            continue
+        for prediction in model.predict_set(part, labels):
+            write(prediction)
+    if failed:
+        sys.exit(f"error: {failed} of the inputs could not be used; they are named above")
+
+
+def sets(inputs: list[str], language: str | None) -> Iterator[datadir.DataDir | Exception]:
+    """The inputs as sets to predict together, and what is wrong with those that can't be used."""
+    from fas.predict import AT_ONCE
+
+    if inputs == ["-"]:
+        yield from usable((line.rstrip("\n") for line in sys.stdin if line.strip()), language, 1)
+        return
+    kinds = itertools.groupby(inputs, lambda name: (Path(name) / "wav.scp").exists())
+    for is_set, names in kinds:
+        if is_set:
+            yield from (datadir.read(Path(name)) for name in names)
+        else:
+            yield from usable(itertools.chain.from_iterable(map(within, names)), language, AT_ONCE)
+
+
+def within(name: str) -> Iterable[str]:
+    """The audio files of a folder and of those in it, or the file itself. Raises DataError for an empty folder."""
+    from fas.audio import CONTAINERS
+
+    if not Path(name).is_dir():
+        return [name]
+    found = [str(p) for p in sorted(Path(name).rglob("*")) if p.suffix.lower() in (*SUFFIXES, *CONTAINERS)]
+    if not found:
+        raise datadir.DataError([f"{name}: no audio file in this folder"])
+    return found
+
+
+def usable(paths: Iterable[str], language: str | None, at_once: int) -> Iterator[datadir.DataDir | Exception]:
+    """Files that can be decoded, some at once, and the error of each that can't."""
+    from fas.audio import AudioError
+    from fas.predict import files
+
+    good: list[str] = []
+    for path in paths:
+        try:
+            files([path], language)
+            good.append(path)
+        except AudioError as e:
+            yield e
+        if len(good) == at_once:
+            yield files(good, language)
+            good = []
+    if good:
+        yield files(good, language)
+
+
+def write_text(p: "Prediction") -> None:
+    """A line to read: the label first, then why."""
+    why = ""
+    if p.conflict is not None:
+        why = f"; voice {p.voice.label}, words {p.words.label}: " + ("in conflict" if p.conflict else "in accord")
+        why += {"voice": ", the voice won", "words": ", the words won"}.get(p.winner, "")
+    print(f'{p.name}: {p.label} {p.posteriors[p.label]:.2f}{why}; heard "{p.heard}"', flush=True)
+
+
+def write_json(p: "Prediction") -> None:
+    """A line of JSON: all that is known, what each stream attended to among it."""
+    print(json.dumps(rounded(p.as_dict()), ensure_ascii=False), flush=True)
+
+
+def rounded(value: Any) -> Any:
+    """Numbers to six decimals, as in hyp files."""
+    if isinstance(value, dict):
+        return {k: rounded(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [rounded(v) for v in value]
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def csv_writer(labels: list[str]) -> Callable[["Prediction"], None]:
+    """A head line, then a line for each: posteriors in columns of their own."""
+    out = csv.writer(sys.stdout)
+    out.writerow(["name", "label", "heard", "words", "voice", "conflict", "winner", *labels])
+
+    def write(p: "Prediction") -> None:
+        sides = [emotion.label if emotion else "" for emotion in (p.words, p.voice)]
+        conflict = "" if p.conflict is None else str(p.conflict).lower()
+        posteriors = (f"{p.posteriors[e]:.6f}" for e in labels)
+        out.writerow([p.name, p.label, p.heard, *sides, conflict, p.winner or "", *posteriors])
+        sys.stdout.flush()
+
+    return write
+
+
+if __name__ == "__main__":
+    cli.main(run)

@@ -1,0 +1,100 @@
+"""A local page to try a model on: drop a file or speak, see the words, the voice's emotion, the words', and which won.
+
+The browser sends one sound at a time (the microphone's as WAV); it is decoded in a temporary folder, judged, and
+forgotten unless a folder to keep it in was named.
+"""
+
+import asyncio
+import re
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from fas import audio, page
+from fas.ark import ArkError
+from fas.conf import ConfError
+from fas.predict import FAS, files
+
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+    "media-src data: blob:; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+WHY = {
+    "voice": "Tone and words disagree, and the voice won.",
+    "words": "Tone and words disagree, and the words won.",
+    "neither": "The two streams together say what neither says alone.",
+    "both": "Tone and words agree.",
+}
+
+
+class TooLarge(Exception):
+    """A sound beyond the limits: what it has, and what is allowed."""
+
+
+def app(model: FAS, hosts: list[str], megabytes: float, seconds: float, keep: Path | None) -> Starlette:
+    """The server. hosts: names that it answers to; keep: folder for what is sent, None to forget it."""
+    one_by_one = asyncio.Lock()
+
+    async def home(_: Request) -> Response:
+        html = page.ENVIRONMENT.get_template("demo.html").render(
+            labels=model.labels, megabytes=megabytes, seconds=seconds, keep=keep, companions=list(model.companions)
+        )
+        return HTMLResponse(html, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
+
+    async def judge(request: Request) -> Response:
+        name = Path(request.query_params.get("name", "sound.wav")).name
+        with tempfile.TemporaryDirectory(prefix="fas-demo-") as folder:
+            path = Path(folder) / f"sound{safe_suffix(name)}"
+            try:
+                await receive(request, path, megabytes)
+                async with one_by_one:
+                    html = await asyncio.to_thread(answer, model, path, name, seconds)
+            except TooLarge as e:
+                return PlainTextResponse(str(e), status_code=413)
+            except (audio.AudioError, ArkError, ConfError) as e:
+                return PlainTextResponse(str(e).replace(str(path), name), status_code=422)
+            if keep:
+                keep.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, keep / f"{time.strftime('%Y%m%d-%H%M%S')}-{path.parent.name[-6:]}{path.suffix}")
+        return HTMLResponse(html)
+
+    routes = [Route("/", home), Route("/judge", judge, methods=["POST"])]
+    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
+
+
+def safe_suffix(name: str) -> str:
+    """The end of a file's name, by which its format is known, if it is a plain one."""
+    suffix = Path(name).suffix.lower()
+    return suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else ".wav"
+
+
+async def receive(request: Request, path: Path, megabytes: float) -> None:
+    """The body of a request into a file. Raises TooLarge as soon as the limit is passed."""
+    size = 0
+    with path.open("wb") as f:
+        async for block in request.stream():
+            size += len(block)
+            if size > megabytes * 1e6:
+                raise TooLarge(f"The sound is larger than {megabytes:g} MB: cut it, or start fas demo with --max-mb.")
+            f.write(block)
+
+
+def answer(model: FAS, path: Path, name: str, seconds: float) -> str:
+    """The piece of the page that shows one sound. Raises TooLarge, AudioError."""
+    if (found := audio.check(path)) > seconds:
+        raise TooLarge(f"{name} lasts {found:.0f} s, more than {seconds:g}: cut it, or start with --max-seconds.")
+    data = files([path], None)
+    prediction = next(model.predict_set(data))
+    picture = page.Picture.of(prediction)
+    picture.name = name
+    return page.ENVIRONMENT.get_template("answer.html").render(
+        picture=picture, tracks=page.Tracks(picture), prediction=prediction, why=WHY.get(prediction.winner or "", "")
+    )

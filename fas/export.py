@@ -1,0 +1,149 @@
+"""A trained model as a folder that stands alone: weights as safetensors, conf, labels, card, and the head as ONNX.
+
+OUT/{conf.yaml labels model.safetensors head.onnx README.md}; words/ and voice/ hold the companions' conf and weights;
+encoders/ holds what an encoder's conf names by a path. Encoders that a conf names by a public name are fetched on
+first use, as in the recipe.
+"""
+
+import json
+import os
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from fas import __version__, conf, corpora, page, stamp, train
+from fas.model import FASHead
+
+OPSET = 17
+PATHS = ("ckpt", "model", "folder")  # keys of an encoder's conf that may name a path
+CASE_MINI = "synthetic speech made by eSpeak NG from lines of this project: MIT, as the code"
+
+
+def export(model: Path, out: Path, companions: dict[str, Path]) -> None:
+    """Write OUT, moved into place whole. Raises ConfError for what can't be exported."""
+    described = _described(model)
+    labels = (model / "labels").read_text(encoding="utf-8")
+    if out.exists() and not (out / "conf.yaml").exists():
+        raise conf.ConfError(f"{out}: is there already and is no exported model; name another --out")
+    aside = out.with_name(f".{out.name}.aside")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    described["encoders"] = {k: _carry(k, v, aside) for k, v in described["encoders"].items()}
+    head = _write(model, described, labels, aside)
+    write_onnx(head, aside / "head.onnx")
+    for name, folder in companions.items():
+        other = _described(folder)
+        if (folder / "labels").read_text(encoding="utf-8") != labels or other["feats"] != described["feats"]:
+            raise conf.ConfError(f"{folder}: has other labels or encoders than {model}; name one trained beside it")
+        (aside / name).mkdir()
+        _write(folder, {k: v for k, v in other.items() if k != "encoders"}, labels, aside / name)
+    (aside / "README.md").write_text(card(model, described, labels.split(), sorted(companions)), encoding="utf-8")
+    shutil.rmtree(out, ignore_errors=True)
+    os.rename(aside, out)
+
+
+def _described(model: Path) -> dict[str, Any]:
+    if not (model / "best.pt").is_file():
+        raise conf.ConfError(f"{model}: no trained model (best.pt, conf.yaml); run stage 4 first")
+    described = conf.load(model / "conf.yaml")
+    if described["system"] == "logreg":
+        raise conf.ConfError(f"{model}: the logistic regression is a yardstick and is not exported")
+    if described["norm"] == "speaker":
+        raise conf.ConfError(f"{model}: needs all utterances of a speaker (norm: speaker), so it can't take one file")
+    if "encoders" not in described:
+        raise conf.ConfError(f"{model}/conf.yaml: does not say which encoders it was trained with; train it again")
+    return described
+
+
+def _carry(kind: str, values: dict[str, Any], out: Path) -> dict[str, Any]:
+    """An encoder's conf; a file or folder that it names is copied to encoders/<kind> and named there."""
+    made = dict(values)
+    for key in PATHS:
+        source = Path(str(values.get(key) or "")).expanduser()
+        if not values.get(key) or not (source.exists() or key == "folder"):
+            continue
+        if not source.exists():
+            raise conf.ConfError(f"{source}: is missing; run stage 3 again, from the recipe's folder")
+        target = out / "encoders" / kind / source.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
+        made[key] = f"./{target.relative_to(out)}"
+    return made
+
+
+def _write(model: Path, described: dict[str, Any], labels: str, out: Path) -> FASHead:
+    """Conf, labels and weights of one head."""
+    checkpoint = train.load_checkpoint(model / "best.pt")
+    head = train.build_model(train.settings_of(described), checkpoint["dims"], len(labels.split()))
+    head.load_state_dict(checkpoint["state"])
+    (out / "model.safetensors").write_bytes(save({k: v.contiguous() for k, v in head.state_dict().items()}))
+    (out / "labels").write_text(labels, encoding="utf-8")
+    with (out / "conf.yaml").open("w", encoding="utf-8") as f:
+        yaml.safe_dump(described | {"exported": __version__}, f, sort_keys=False, allow_unicode=True)
+    return head.eval()
+
+
+class OneUtterance(nn.Module):
+    """The head on one utterance: patches (N, D) of each stream, after cmn -> posteriors (C,)."""
+
+    def __init__(self, head: FASHead):
+        super().__init__()
+        self.head = head
+
+    def forward(self, *patches: Tensor) -> Tensor:
+        streams = dict(zip(self.head.config.streams, patches, strict=True))
+        lengths = {name: torch._shape_as_tensor(x)[:1] for name, x in streams.items()}
+        return self.head.fuse(streams, lengths).softmax(-1)[0]
+
+
+def write_onnx(head: FASHead, path: Path) -> None:
+    """The head as an ONNX graph: an input `<stream>` (tokens, width) each, an output `posteriors` (classes,).
+
+    Token budgets hold for every number of tokens. Raises ConfError for tokens chosen at random, which no graph holds.
+    """
+    streams = head.config.streams
+    if head.config.choice == "random" and any(s.tokens is not None for s in streams.values()):
+        raise conf.ConfError("tokens chosen at random (choice: random) can't be exported; take norm or uniform")
+    budgets = [s.tokens for s in streams.values() if isinstance(s.tokens, int)]
+    most = 2 * max(budgets, default=8)  # more than any budget, so that tracing meets the choice of tokens
+    example = tuple(torch.randn(most + i, s.dim) for i, s in enumerate(streams.values()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            OneUtterance(head),
+            example,
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=list(streams),
+            output_names=["posteriors"],
+            dynamic_axes={name: {0: f"{name}_tokens"} for name in streams},
+        )
+
+
+def card(model: Path, described: dict[str, Any], labels: list[str], companions: list[str]) -> str:
+    """The model card, with the front matter that model hubs read."""
+    results = [json.loads(p.read_text()) for p in sorted(model.glob("score/*/result.json"))]
+    return page.ENVIRONMENT.get_template("card.md").render(
+        described=described,
+        labels=labels,
+        companions=companions,
+        results=results,
+        licences={name: licence(name) for name in described["train_corpora"]},
+        own=described["train_corpora"] == ["case_mini"],
+        sha256=stamp.digest_file(model / "best.pt"),
+    )
+
+
+def licence(corpus: str) -> str:
+    """What conf/corpora says of a corpus's licence."""
+    path = corpora.CONF / "corpora" / f"{corpus}.yaml"
+    if path.exists():
+        return str(conf.load(path).get("licence", "see its publisher"))
+    return CASE_MINI if corpus == "case_mini" else "see its publisher"

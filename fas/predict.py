@@ -1,0 +1,250 @@
+"""An exported model, from audio to emotion: the encoders that it was trained with, and the heads on top of them.
+
+    from fas import FAS
+    FAS.load("model").predict("a.wav")
+
+The frames pass through the same frontends, the same float16 and the same head as in the recipe, utterance by utterance,
+so that the posteriors are those of stage 5.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from fas import audio, conf, frontend, score, train
+from fas.bin.extract import build
+from fas.datadir import DataDir
+from fas.dataset import Batch, centred, to_patches
+from fas.model import FASHead
+
+AT_ONCE = 16  # utterances that are encoded together
+COMPANIONS = ("words", "voice")
+
+
+@dataclass
+class Mark:
+    """One token: its share of the attention (0: not kept), and its time in seconds or the piece of text that it is."""
+
+    weight: float
+    start: float | None = None
+    end: float | None = None
+    piece: str | None = None
+
+
+@dataclass
+class Emotion:
+    """A label, and the posterior of each."""
+
+    label: str
+    posteriors: dict[str, float]
+
+
+@dataclass
+class Prediction:
+    """What a model says of one utterance, `name`, in the file `path`.
+
+    label and posteriors: of the whole system; heard: Whisper's transcript; words and voice: the emotion by the words
+    alone and by the voice alone, None for a model that was exported without such a companion; attention: stream ->
+    the tokens that were kept, or all tokens of a text; seconds: the file's duration.
+    """
+
+    name: str
+    path: str
+    label: str
+    posteriors: dict[str, float]
+    heard: str
+    words: Emotion | None = None
+    voice: Emotion | None = None
+    seconds: float = 0.0
+    attention: dict[str, list[Mark]] = field(default_factory=dict)
+
+    @property
+    def conflict(self) -> bool | None:
+        """Whether words and voice have different emotions (C(a, s) of the paper); None where one is not known."""
+        return self.words.label != self.voice.label if self.words and self.voice else None
+
+    @property
+    def winner(self) -> str | None:
+        """Whose emotion the label is: both, voice, words or neither; None where they are not known."""
+        if not (self.words and self.voice):
+            return None
+        sides = {self.voice.label: "voice", self.words.label: "words"}
+        return sides.get(self.label, "neither") if self.conflict else "both" if self.label in sides else "neither"
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Stream -> its share of the attention."""
+        return {stream: sum(m.weight for m in marks) for stream, marks in self.attention.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as `fas predict --format json` writes them."""
+        made = asdict(self) | {"conflict": self.conflict, "winner": self.winner}
+        made["attention"] = {
+            stream: [{k: v for k, v in asdict(mark).items() if v is not None} for mark in marks]
+            for stream, marks in self.attention.items()
+        }
+        return made
+
+    def _repr_html_(self) -> str:
+        from fas import page
+
+        return page.utterance(page.Picture.of(self))
+
+
+class FAS:
+    """A model folder that `fas export` made, with its encoders loaded.
+
+    head is the torch module (fas.model.FASHead) and can be used alone: head(frames, lengths) -> logits.
+    """
+
+    def __init__(self, folder: Path, device: str):
+        described = conf.load(folder / "conf.yaml")
+        if "exported" not in described:
+            raise conf.ConfError(f"{folder}: is a training; make a model of it: fas export --model {folder} --out OUT")
+        self.folder, self.device = folder, device
+        self.labels = (folder / "labels").read_text(encoding="utf-8").split()
+        self.head, self.settings = _head(folder, described, len(self.labels), device)
+        self.companions = {
+            name: _head(folder / name, conf.load(folder / name / "conf.yaml"), len(self.labels), device)
+            for name in COMPANIONS
+            if (folder / name / "conf.yaml").exists()
+        }
+        heads = [self.settings, *(settings for _, settings in self.companions.values())]
+        kinds = {str(s["feats"]).partition("/")[0] for settings in heads for s in settings.streams.values()}
+        kinds |= {"whisper"} if "text" in kinds else set()  # whose words it reads
+        if missing := sorted(kinds - described["encoders"].keys()):
+            raise conf.ConfError(f"{folder}/conf.yaml: no encoder for {', '.join(missing)}; export the model again")
+        self.encoders = {}  # Whisper first: its words go into the text encoder
+        for kind in ("whisper", "ssl", "text"):
+            if kind in kinds or (kind == "whisper" and kind in described["encoders"]):
+                self.encoders[kind] = _encoder(folder, kind, described["encoders"][kind], device)
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str | None = None) -> "FAS":
+        """device: cpu or cuda; cuda where there is one if None. Raises ConfError."""
+        folder = Path(folder)
+        if not (folder / "conf.yaml").is_file():
+            raise conf.ConfError(f"{folder}: no conf.yaml in it; name a folder that fas export made")
+        if device == "cuda" and not torch.cuda.is_available():
+            raise conf.ConfError("--device cuda: torch sees no CUDA device; use cpu")
+        return cls(folder, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    def predict(self, path: str | Path, language: str | None = None, labels: Iterable[str] = ()) -> Prediction:
+        """One audio file. language: ISO 639-1, None to hear it; labels: the only ones to give, all if none.
+
+        Raises AudioError.
+        """
+        return next(self.predict_set(files([path], language), labels))
+
+    def predict_set(self, data: DataDir, labels: Iterable[str] = ()) -> Iterator[Prediction]:
+        """Every utterance of a set, in its order. Raises AudioError, ConfError."""
+        allowed = self._allowed(labels)
+        utts = list(data.wav)
+        for first in range(0, len(utts), AT_ONCE):
+            chosen = utts[first : first + AT_ONCE]
+            part = data.subset(set(chosen).__contains__)
+            encoded = self._encode(part)
+            for utt in chosen:
+                yield self._judge(utt, part, encoded[utt], allowed)
+
+    def _allowed(self, labels: Iterable[str]) -> np.ndarray:
+        wanted = set(labels) or set(self.labels)
+        if unknown := sorted(wanted - set(self.labels)):
+            raise conf.ConfError(f"--labels {' '.join(unknown)}: the model has {' '.join(self.labels)}")
+        return np.array([e in wanted for e in self.labels])
+
+    def _encode(self, data: DataDir) -> dict[str, dict[str, Any]]:
+        """Utterance -> output of each encoder, such as ssl, whisper/last and text, tokens and words."""
+        made: dict[str, dict[str, Any]] = {u: {} for u in data.utts}
+        for kind, encoder in self.encoders.items():
+            if kind == "text":
+                data.text = {u: made[u]["whisper/text"] for u in data.utts}
+            for batch in encoder.batches(data):
+                for utt, outputs in zip(batch, encoder.encode(batch), strict=True):
+                    made[utt] |= {kind if name == "." else f"{kind}/{name}": v for name, v in outputs.items()}
+        return made
+
+    def _judge(self, utt: str, data: DataDir, encoded: dict[str, Any], allowed: np.ndarray) -> Prediction:
+        posteriors, kept = self._run(self.head, self.settings, encoded, allowed)
+        others = {}
+        for name, (head, settings) in self.companions.items():
+            values, _ = self._run(head, settings, encoded, allowed)
+            others[name] = Emotion(max(values, key=values.get), values)
+        marks = {}
+        for stream, places in kept.items():
+            values = self.settings.streams[stream]
+            pieces = encoded["text/tokens"].split() if values["feats"] == "text" else None
+            kind = str(values["feats"]).partition("/")[0]
+            times = None
+            if pieces is None:
+                trim_db = self.encoders[kind].settings.trim_db
+                times = span(data.wav[utt], trim_db, len(encoded[values["feats"]]))
+            marks[stream] = marks_of(places, train.StreamConf(**values).patch, times, pieces)
+        heard = encoded.get("whisper/text", "")
+        label = max(posteriors, key=posteriors.get)
+        seconds = data.utt2dur[utt]
+        return Prediction(utt, data.wav[utt], label, posteriors, heard, **others, seconds=seconds, attention=marks)
+
+    def _run(
+        self, head: FASHead, settings: train.TrainConf, encoded: dict[str, Any], allowed: np.ndarray
+    ) -> tuple[dict[str, float], score.Kept]:
+        patches, lengths = {}, {}
+        for name, values in settings.streams.items():
+            stream = train.StreamConf(**values)
+            made = centred(to_patches(encoded[stream.feats], stream.patch), stream.cmn)
+            patches[name], lengths[name] = torch.from_numpy(made), torch.tensor([len(made)])
+        utterance = Batch(patches, lengths, torch.zeros(1, dtype=torch.long)).to(self.device)
+        posteriors, kept = score.predict_one(head, utterance)
+        masked = posteriors * allowed
+        return dict(zip(self.labels, (masked / masked.sum()).tolist(), strict=True)), kept
+
+
+def span(path: str | Path, trim_db: float | None, frames: int) -> tuple[float, float]:
+    """When the first of an utterance's frames begins, and how long one lasts, in seconds."""
+    samples = audio.read(path)
+    first, last = audio.bounds(samples, trim_db) if trim_db is not None else (0, len(samples))
+    return first / audio.SAMPLE_RATE, (last - first) / audio.SAMPLE_RATE / frames
+
+
+def marks_of(
+    places: list[list[float]], patch: int, times: tuple[float, float] | None, pieces: list[str] | None
+) -> list[Mark]:
+    """[place, attention] of the kept tokens -> marks: with their times (see `span`), or for each piece of a text."""
+    if pieces is not None:
+        weights = {int(place): weight for place, weight in places}
+        return [Mark(weights.get(i, 0.0), piece=piece) for i, piece in enumerate(pieces)]
+    begin, length = times
+    return [Mark(w, begin + p * patch * length, begin + (p + 1) * patch * length) for p, w in places]
+
+
+def files(paths: Iterable[str | Path], language: str | None) -> DataDir:
+    """Audio files as a set, named by their paths. Raises AudioError for the first that can't be decoded."""
+    data = DataDir("", {}, {}, {}, {})
+    for path in map(str, paths):
+        data.utt2dur[path] = len(audio.read(path)) / audio.SAMPLE_RATE
+        data.wav[path] = path
+        if language:
+            data.utt2lang[path] = language
+    return data
+
+
+def _head(folder: Path, described: dict[str, Any], classes: int, device: str) -> tuple[FASHead, train.TrainConf]:
+    settings = train.settings_of(described)
+    head = train.build_model(settings, described["dims"], classes)
+    try:
+        head.load_state_dict(load_file(folder / "model.safetensors"))
+    except (OSError, RuntimeError, ValueError) as e:
+        raise conf.ConfError(f"{folder}/model.safetensors: {str(e).splitlines()[0]}; export the model again") from None
+    return head.to(device).eval(), settings
+
+
+def _encoder(folder: Path, kind: str, values: dict[str, Any], device: str) -> frontend.Frontend:
+    """An encoder by its conf; a path that begins with ./ lies in the model folder."""
+    values = {k: str(folder / v) if isinstance(v, str) and v.startswith("./") else v for k, v in values.items()}
+    spm = values.pop("folder", None)
+    return build(frontend.settings(kind, values, folder / "conf.yaml"), Path(spm) if spm else None, device)

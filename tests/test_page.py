@@ -1,0 +1,206 @@
+"""The page of results and the demo in a real browser: read, clicked through, heard, on a phone, in the dark."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import soundfile
+from conftest import ROOT, free_port, run
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+]
+SHOTS = os.environ.get("FAS_SCREENSHOTS")  # a folder to keep the pictures in, to look at them
+
+
+@pytest.fixture(scope="module")
+def chromium() -> tuple[str, str]:
+    """Debian's chromium and its driver, put in by apt-get where they are missing and this is root."""
+    if not shutil.which("chromedriver"):
+        if os.geteuid() or not shutil.which("apt-get"):
+            pytest.skip("no chromium: put in Debian's packages chromium and chromium-driver")
+        packages = ["chromium", "chromium-driver"]
+        run("apt-get", "update", "-qq")
+        done = run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages)
+        if done.returncode:
+            pytest.skip(f"no chromium: apt-get could not install it ({done.stderr.strip()[-200:]})")
+    return shutil.which("chromium"), shutil.which("chromedriver")
+
+
+@pytest.fixture
+def browser(chromium: tuple[str, str], tmp_path: Path, speech: Path) -> Iterator[webdriver.Chrome]:
+    """A browser with a profile of its own; its microphone plays `speech`."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium[0]
+    flags = [*FLAGS, f"--user-data-dir={tmp_path}/profile", f"--use-file-for-fake-audio-capture={speech}"]
+    for flag in flags:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(chromium[1]))
+    driver.set_window_size(1280, 900)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def speech(exported: tuple[Path, Path]) -> Path:
+    """An utterance of the embedded corpus's conflict test."""
+    return Path((exported[0] / "data/case_mini/test_conflict/wav.scp").read_text().split()[1])
+
+
+def shot(browser: webdriver.Chrome, name: str) -> None:
+    if SHOTS:
+        browser.save_screenshot(str(Path(SHOTS) / f"{name}.png"))
+
+
+def look(browser: webdriver.Chrome, width: int, height: int, scheme: str) -> None:
+    """A window of this size in this colour scheme."""
+    browser.set_window_size(width, height)
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
+
+
+def requests(browser: webdriver.Chrome) -> list[str]:
+    """Addresses asked for since the last call, data URIs left out."""
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    return [u for u in urls if not u.startswith(("data:", "blob:"))]
+
+
+def severe(browser: webdriver.Chrome) -> list[str]:
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def overflows(browser: webdriver.Chrome) -> bool:
+    """Whether the page must be pushed sideways."""
+    return browser.execute_script("return document.documentElement.scrollWidth > window.innerWidth + 1")
+
+
+def wait(browser: webdriver.Chrome, seconds: float = 60) -> WebDriverWait:
+    return WebDriverWait(browser, seconds)
+
+
+def test_the_report(browser: webdriver.Chrome, exported: tuple[Path, Path]) -> None:
+    page = exported[0] / "exp/report.html"
+    browser.get(page.as_uri())
+    assert [u for u in requests(browser) if not u.startswith("file:")] == [] and severe(browser) == []
+    sections = {s.get_attribute("id") for s in browser.find_elements(By.TAG_NAME, "section")}
+    assert sections == {"results", "conflict", "listen", "confusion", "training"}
+    rows = json.loads((exported[0] / "exp/results.json").read_text())["sets"]["case_mini-test_conflict"]
+    text = browser.find_element(By.ID, "results").text
+    for row in rows.values():
+        assert f"{100 * row['accuracy']['mean']:.1f}" in text
+    for name, size in {"light": (1280, 900), "dark": (1280, 900), "phone": (390, 844)}.items():
+        look(browser, *size, "dark" if name == "dark" else "light")
+        browser.execute_script("window.scrollTo(0, 0)")
+        assert not overflows(browser), name
+        shot(browser, f"report-{name}")
+        browser.execute_script("document.getElementById('listen').scrollIntoView()")
+        shot(browser, f"report-listen-{name}")
+    look(browser, 1280, 900, "light")
+    background = "return getComputedStyle(document.body).backgroundColor"
+    light = browser.execute_script(background)
+    look(browser, 1280, 900, "dark")
+    assert browser.execute_script(background) != light
+
+
+def test_an_utterance_plays_and_the_playhead_moves(browser: webdriver.Chrome, exported: tuple[Path, Path]) -> None:
+    browser.get((exported[0] / "exp/report.html").as_uri())
+    article = browser.find_element(By.CSS_SELECTOR, ".utterance")
+    browser.execute_script("arguments[0].scrollIntoView()", article)
+    track = article.find_element(By.CSS_SELECTOR, ".seek")
+    track.click()  # in its middle
+    audio = article.find_element(By.TAG_NAME, "audio")
+    half = float(article.get_attribute("data-seconds")) / 2
+    wait(browser).until(lambda b: b.execute_script("return arguments[0].currentTime", audio) > 0.8 * half)
+    head = article.find_element(By.CSS_SELECTOR, ".playhead")
+    wait(browser).until(lambda _: head.is_displayed())
+    assert track.rect["x"] < head.rect["x"] <= track.rect["x"] + track.rect["width"] + 2
+    assert all(article.find_elements(By.CSS_SELECTOR, shown) for shown in (".strip rect", ".heard mark"))
+    details = article.find_element(By.TAG_NAME, "details")
+    details.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
+    assert details.get_attribute("open") and len(details.find_elements(By.CSS_SELECTOR, "tbody tr")) == 7
+
+
+def test_keyboard_and_screen_reader(browser: webdriver.Chrome, exported: tuple[Path, Path]) -> None:
+    browser.get((exported[0] / "exp/report.html").as_uri())
+    browser.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
+    assert browser.switch_to.active_element.text == "Skip to the results"
+    tree = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    named = [(n["role"]["value"], n.get("name", {}).get("value", "")) for n in tree if not n["ignored"] and "role" in n]
+    assert all(name for role, name in named if role in ("image", "img", "button", "region", "link", "article")), named
+    assert any(role == "navigation" and name == "Sections" for role, name in named)
+
+
+def test_the_demo(browser: webdriver.Chrome, exported: tuple[Path, Path], speech: Path, tmp_path: Path) -> None:
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "fas", "demo", "--model", exported[1], "--port", str(port), "--max-seconds", "20"],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
+    )
+    try:
+        for _ in range(600):
+            try:
+                browser.get(f"http://127.0.0.1:{port}/")
+                break
+            except Exception:
+                time.sleep(0.2)
+        browser.find_element(By.ID, "file").send_keys(str(speech))
+        wait(browser).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#answer .utterance"))
+        answer = browser.find_element(By.ID, "answer").text
+        done = run(sys.executable, "-m", "fas", "predict", "--model", exported[1], "--format", "json", speech)
+        told = json.loads(done.stdout)
+        assert f"Emotion: {told['label']}" in answer and told["voice"]["label"] in answer
+        audio = browser.find_element(By.CSS_SELECTOR, "#answer audio")
+        wait(browser).until(lambda b: b.execute_script("return arguments[0].currentTime", audio) > 0)
+        for name, size in {"light": (1100, 1000), "dark": (1100, 1000), "phone": (390, 844)}.items():
+            look(browser, *size, "dark" if name == "dark" else "light")
+            assert not overflows(browser), name
+            shot(browser, f"demo-{name}")
+
+        def error_for(path: Path) -> str:
+            browser.find_element(By.ID, "file").send_keys(str(path))
+            wait(browser).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#state.error"))
+            return browser.find_element(By.ID, "state").text
+
+        (tmp_path / "x<b>.wav").write_bytes(b"no sound")
+        assert "x<b>.wav: not readable as audio" in error_for(tmp_path / "x<b>.wav")
+        soundfile.write(tmp_path / "long.flac", [0.0] * 16000 * 21, 16000)
+        assert "lasts 21 s" in error_for(tmp_path / "long.flac")
+
+        record = browser.find_element(By.ID, "speak")
+        record.click()
+        time.sleep(3)
+        record.click()
+        wait(browser).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#answer .utterance"))
+        assert "recording.wav" in browser.find_element(By.ID, "answer").text
+        assert all(u.startswith(f"http://127.0.0.1:{port}/") for u in requests(browser))
+        assert not list(tmp_path.glob("fas-demo-*"))
+        if shutil.which("curl"):
+            other = run("curl", "-s", "-H", "Host: example.org", f"http://127.0.0.1:{port}/")
+            assert "Invalid host" in other.stdout
+    finally:
+        server.terminate()
+        server.wait()

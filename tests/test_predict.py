@@ -1,0 +1,142 @@
+"""An exported model: the recipe's digits from audio alone, every kind of input, the head in ONNX."""
+
+import csv
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import soundfile
+import torch
+from conftest import ROOT, run
+
+from fas import FAS, analysis, conf, datadir, export, page, predict
+from fas.model import FASConfig, FASHead, Stream
+
+
+def fas(*arguments: object, **kwargs: object) -> object:
+    return run(sys.executable, "-m", "fas", *arguments, **kwargs)
+
+
+def test_the_one_command(python_path: None) -> None:
+    shown = fas("--help").stdout
+    for name in ("predict", "demo", "export", "data", "extract", "train", "score", "report", "grid"):
+        assert f"  {name} " in shown and (ROOT / f"fas/bin/{name}.py").is_file()
+    assert fas("predict", "--help").stdout.startswith("usage: fas predict ")
+    done = fas("sing")
+    assert done.returncode == 1 and "no subcommand sing; there are predict" in done.stderr
+    imported = "import sys, fas.__main__ as m; sys.argv[1:] = ['--help']; m.main(); print('torch' in sys.modules)"
+    assert run(sys.executable, "-c", imported).stdout.endswith("False\n")
+
+
+def test_posteriors_are_those_of_the_recipe(exported: tuple[Path, Path], python_path: None) -> None:
+    whole, model = exported
+    name = "case_mini-test_conflict"
+    done = fas("predict", "--model", model, "--format", "csv", whole / "data/case_mini/test_conflict")
+    assert done.returncode == 0, done.stderr
+    rows = {row["name"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
+    heard = datadir.read_table(whole / "dump/whisper/tiny.en/case_mini/text", empty_ok=True)
+    for system, column in {"fas": "label", "words": "words", "voice": "voice"}.items():
+        folder = next((whole / "exp").glob(f"{system}-*")) / "seed1/score" / name
+        hyp = analysis.read_hyp(folder / "hyp")
+        assert rows.keys() == set(hyp.utts)
+        for utt, given, posteriors in zip(hyp.utts, hyp.given, hyp.posteriors, strict=True):
+            assert rows[utt][column] == hyp.labels[given] and rows[utt]["heard"] == heard[utt]
+            if system == "fas":
+                assert [rows[utt][e] for e in hyp.labels] == [f"{p:.6f}" for p in posteriors]
+    for row in rows.values():
+        assert row["conflict"] == str(row["words"] != row["voice"]).lower()
+
+
+def test_files_folders_and_names(exported: tuple[Path, Path], tmp_path: Path, python_path: None) -> None:
+    model = exported[1]
+    wavs = [Path(x) for x in (exported[0] / "data/case_mini/dev/wav.scp").read_text().split()[1:6:2]]
+    folder = tmp_path / "speech"
+    folder.mkdir()
+    samples, rate = soundfile.read(wavs[0])
+    soundfile.write(folder / "b <i>.flac", samples, rate)
+    soundfile.write(folder / "a.mp3", samples, rate)
+    (folder / "broken.wav").write_bytes(b"no sound")
+    done = fas("predict", "--model", model, "--format", "json", folder, wavs[1])
+    assert done.returncode == 1 and "broken.wav: not readable as audio" in done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [Path(t["name"]).name for t in told] == ["a.mp3", "b <i>.flac", wavs[1].name]
+    for t in told:
+        assert sum(t["posteriors"].values()) == pytest.approx(1, abs=1e-5)
+        marks = [m for stream in t["attention"].values() for m in stream]
+        assert sum(m["weight"] for m in marks) == pytest.approx(1, abs=1e-3)
+        assert all(0 <= m["start"] < m["end"] <= t["seconds"] + 0.11 for m in marks if "start" in m)
+        assert any("piece" in m for m in marks)
+    names = "\n".join(map(str, wavs)) + "\n"
+    done = fas("predict", "--model", model, "-", stdin=None, input=names)
+    assert done.returncode == 0 and [x.split(": ")[0] for x in done.stdout.splitlines()] == list(map(str, wavs))
+    done = fas("predict", "--model", model, "--labels", "bored", wavs[0])
+    assert done.returncode == 1 and "--labels bored: the model has angry" in done.stderr
+
+
+def test_in_python_and_in_a_notebook(exported: tuple[Path, Path], tmp_path: Path) -> None:
+    wav = (exported[0] / "data/case_mini/dev/wav.scp").read_text().split()[1]
+    shutil.copy(wav, tmp_path / "<script>.wav")
+    elsewhere = shutil.copytree(exported[1], tmp_path / "elsewhere")
+    model = FAS.load(elsewhere, "cpu")
+    said = model.predict(tmp_path / "<script>.wav", labels=["angry", "happy"])
+    assert said.label in ("angry", "happy") and said.posteriors["sad"] == 0
+    shown = said._repr_html_()
+    assert "<script>" not in shown and "&lt;script&gt;.wav" in shown and "data:audio/flac;base64," in shown
+    frames = {n: torch.randn(1, 60, s.dim) for n, s in model.head.config.streams.items()}
+    assert model.head(frames, {n: torch.tensor([60]) for n in frames}).shape == (1, 7)
+
+
+def test_a_training_is_no_model(exported: tuple[Path, Path], tmp_path: Path) -> None:
+    training = next((exported[0] / "exp").glob("fas-*")) / "seed1"
+    with pytest.raises(conf.ConfError, match="is a training; make a model of it: fas export"):
+        FAS.load(training)
+    with pytest.raises(conf.ConfError, match=r"no conf\.yaml in it"):
+        FAS.load(tmp_path)
+    (tmp_path / "mine").write_text("precious")
+    with pytest.raises(conf.ConfError, match="is no exported model; name another --out"):
+        export.export(training, tmp_path, {})
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
+def test_the_card(exported: tuple[Path, Path]) -> None:
+    card = (exported[1] / "README.md").read_text()
+    result = json.loads(next((exported[0] / "exp").glob("fas-*/seed1/score/*conflict/result.json")).read_text())
+    assert f"| {result['set']} | in-domain | {result['n']} | {100 * result['accuracy']:.2f} |" in card
+    assert card.startswith("---\nlicense: mit\n") and "synthetic" in card and "model: tiny.en" in card
+    assert export.licence("ravdess") == "CC BY-NC-SA 4.0"
+
+
+@pytest.mark.parametrize("budget", [3, 8, 0.4, None])
+@pytest.mark.parametrize("choice", ["norm", "uniform"])
+def test_onnx_gives_what_torch_gives(tmp_path: Path, budget: int | float | None, choice: str) -> None:
+    torch.manual_seed(0)
+    streams = {"acoustic": Stream(6, 5, budget), "semantic": Stream(4, 1, 16)}
+    head = FASHead(FASConfig(streams, width=16, heads=2, choice=choice)).eval()
+    export.write_onnx(head, tmp_path / "head.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "head.onnx"))
+    for sizes in ((1, 1), (2, 40), (7, 16), (8, 17), (100, 3)):
+        patches = {n: torch.randn(size, s.dim) for (n, s), size in zip(streams.items(), sizes, strict=True)}
+        expected = head.fuse(patches, {n: torch.tensor([len(p)]) for n, p in patches.items()}).softmax(-1)[0]
+        found = session.run(None, {n: p.numpy() for n, p in patches.items()})[0]
+        assert np.allclose(found, expected.detach().numpy(), atol=1e-5), sizes
+
+
+def test_a_local_checkpoint_travels_with_the_model(tmp_path: Path) -> None:
+    (tmp_path / "mine.pt").write_bytes(b"weights")
+    values = {"kind": "s3prl", "ckpt": str(tmp_path / "mine.pt"), "upstream": "x"}
+    values = export._carry("ssl", values, tmp_path / "out")
+    assert values["ckpt"] == "./encoders/ssl/mine.pt"
+    assert (tmp_path / "out/encoders/ssl/mine.pt").read_bytes() == b"weights"
+
+
+def test_words_of_pieces() -> None:
+    def texts(*pieces: str) -> list[str]:
+        return [w["text"] for w in page.joined([predict.Mark(0.1, piece=p) for p in pieces])]
+
+    assert texts("[CLS]", "play", "##ing", "now", "[SEP]") == ["start", "playing", "now", "end"]
+    assert texts("<s>", "▁I", "▁lo", "ve") == ["start", "I", "love"]
