@@ -16,6 +16,7 @@ A folder inside a data directory that is one itself is a subset of it and shares
 (data/ravdess/fold1/train belongs to data/ravdess).
 """
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -175,7 +176,10 @@ class DataDir:
 
     def subset(self, keep: Callable[[str], bool]) -> "DataDir":
         """The utterances for which keep(utterance) holds."""
-        utts = [u for u in self.utts if keep(u)]
+        return self.take([u for u in self.utts if keep(u)])
+
+    def take(self, utts: list[str]) -> "DataDir":
+        """These utterances, in the C locale's order."""
         tables = {
             name: {u: table[u] for u in utts if u in table}
             for name in ("wav", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "text")
@@ -292,17 +296,16 @@ def split(data: DataDir, parts: int) -> list[DataDir]:
         raise DataError([f"{data.path}: {len(data)} utterances can't be split in {parts}; use a smaller --nj"])
     utts = data.utts
     total = sum(data.utt2dur.values())
-    chosen: dict[str, int] = {}
-    part, elapsed = 0, 0.0
+    ends: list[int] = []  # of each part but the last
+    start, elapsed = 0, 0.0
     for i, utt in enumerate(utts):
-        left = len(utts) - i
-        if chosen and part + 1 < parts:
-            full = elapsed >= total * (part + 1) / parts and part in chosen.values()
-            if full or left == parts - part - 1:
-                part += 1
-        chosen[utt] = part
+        if i > start and len(ends) + 1 < parts:
+            full = elapsed >= total * (len(ends) + 1) / parts
+            if full or len(utts) - i == parts - len(ends) - 1:
+                ends.append(i)
+                start = i
         elapsed += data.utt2dur[utt]
-    return [data.subset(lambda u, p=p: chosen[u] == p) for p in range(parts)]
+    return [data.take(utts[a:b]) for a, b in itertools.pairwise([0, *ends, len(utts)])]
 
 
 def write_split(path: Path, parts: int) -> None:

@@ -156,8 +156,8 @@ class Dataset:
         self.utts = [u for u in self.data.utts if self.data.utt2emo[u] in self.labels]
         self.dropped = len(self.data) - len(self.utts)
         self.references = np.array([self.labels[self.data.utt2emo[u]] for u in self.utts])
-        speakers = sorted({self.data.utt2spk[u] for u in self.utts})
-        self.speaker = np.array([speakers.index(self.data.utt2spk[u]) for u in self.utts])
+        number = {s: i for i, s in enumerate(sorted({self.data.utt2spk[u] for u in self.utts}))}
+        self.speaker = np.array([number[self.data.utt2spk[u]] for u in self.utts])
         self.streams = {n: self._rows(n, dirs, s) for n, s in sources.items()}
         self.normal = {n: self._speaker_statistics(n) for n in sources} if speaker_norm else {}
 

@@ -26,6 +26,7 @@ def emodb(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
             **corpora.ids("emodb", name[:2], name, joint="_"),  # two digits: any joint keeps speakers together
             wav=path,
             emotion=name[5],
+            text=corpus.sentences.get(name[2:5], ""),
             fold=fold_of(name),
         )
 
