@@ -62,17 +62,18 @@ class Store:
                 head = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": rows}
                 np.lib.format.write_array_header_1_0(file, head)
             for row, (utt, length) in enumerate(lengths.items()):
-                frames = reader[utt].astype(np.float32)
+                stored = reader[utt]
+                frames = stored.astype(np.float32)
                 if frames.shape != (length, shape[1]) or not np.isfinite(frames).all():
                     raise ark.ArkError(
                         f"{folder}/feats.scp: utterance {utt!r} has frames {frames.shape}, expected "
                         f"{(length, shape[1])} and finite; extract the set again"
                     )
-                made, _ = patchify(torch.from_numpy(frames)[None], torch.tensor([length]), self.patch)
-                patches.write(made[0].numpy().astype(first.dtype).tobytes())
+                made = to_patches(stored, self.patch)
+                patches.write(made.tobytes())
                 moments.write(np.concatenate([frames.mean(0), frames.std(0)]).tobytes())
-                index[utt] = [start, start + made.shape[1], row]
-                start += made.shape[1]
+                index[utt] = [start, start + len(made), row]
+                start += len(made)
         with stamp.write_aside(self.folder / "index.json") as f:
             json.dump(index, f)
         stamp.mark_whole(self.folder, self.inputs, ["patches.npy", "moments.npy", "index.json"])

@@ -44,18 +44,21 @@ def predict_one(head: FASHead, utterance: Batch) -> tuple[np.ndarray, Kept]:
     `fas predict` gives the same digits.
     """
     torch.manual_seed(0)  # for a random choice of tokens
-    posteriors = head.fuse(utterance.patches, utterance.lengths).double().softmax(-1)[0].cpu().numpy()
     if not isinstance(head.fusion, QueryFusion):
-        return posteriors, {}
-    torch.manual_seed(0)
-    _, streams, attention = head.attend(utterance.patches, utterance.lengths)
+        return _softmax(head.fuse(utterance.patches, utterance.lengths)), {}
+    logits, streams, attention = head.attend(utterance.patches, utterance.lengths)
     pieces = attention[0].cpu().split([s.mask.shape[1] for s in streams.values()])
     kept = {}
     for (name, tokens), piece in zip(streams.items(), pieces, strict=True):
         mask = tokens.mask[0].cpu()
         places = sorted(zip(tokens.index[0].cpu()[mask].tolist(), piece[mask].tolist(), strict=True))
         kept[name] = [[place, round(weight, 5)] for place, weight in places]
-    return posteriors, kept
+    return _softmax(logits), kept
+
+
+def _softmax(logits: torch.Tensor) -> np.ndarray:
+    """Logits (1, classes) -> (classes,) float64."""
+    return logits.double().softmax(-1)[0].cpu().numpy()
 
 
 def evaluate(data: Dataset, probabilities: np.ndarray, labels: list[str], allowed: np.ndarray) -> dict[str, Any]:
