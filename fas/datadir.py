@@ -53,10 +53,18 @@ def read_table(path: Path, empty_ok: bool = False, ordered: bool = True) -> dict
     Raises DataError with file and line for each: not UTF-8, blank line, no value, a key that does not print, duplicate
     key, wrong order.
     """
+    table, problems = _parse_table(path, empty_ok, ordered)
+    if problems:
+        raise DataError(problems)
+    return table
+
+
+def _parse_table(path: Path, empty_ok: bool, ordered: bool) -> tuple[dict[str, str], list[str]]:
+    """What can be read of a table, and every problem of it."""
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as e:
-        raise DataError([f"{path}: can't be read ({e.strerror}); make it with the recipe's stage 0"]) from None
+        return {}, [f"{path}: can't be read ({e.strerror}); make it with the recipe's stage 0"]
     problems: list[str] = []
     table: dict[str, str] = {}
     last = b""
@@ -88,9 +96,7 @@ def read_table(path: Path, empty_ok: bool = False, ordered: bool = True) -> dict
         if key not in table:
             table[key] = value
             last = sort_key(key)
-    if problems:
-        raise DataError(problems)
-    return table
+    return table, problems
 
 
 def write_table(path: Path, table: dict[str, str]) -> None:
@@ -224,24 +230,32 @@ class DataDir:
 
 def read(path: Path) -> DataDir:
     """Read and check a data directory. Raises DataError with every problem, by file and line."""
+    data, problems = load(path)
+    if problems:
+        raise DataError(problems)
+    return data
+
+
+def load(path: Path) -> tuple[DataDir, list[str]]:
+    """What can be read of a data directory, and every problem of it. Raises DataError when there is none."""
     if not path.is_dir():
         raise DataError([f"{path}: no such data directory; run the recipe's stage 0 first"])
     problems: list[str] = []
     tables: dict[str, dict[str, str]] = {}
     for name in REQUIRED + OPTIONAL:
-        try:
-            if name in REQUIRED or (path / name).exists():
-                tables[name] = read_table(path / name, empty_ok=name == "text")
-        except DataError as e:
-            problems += e.problems
+        tables[name] = {}
+        if name in REQUIRED or (path / name).exists():
+            tables[name], found = _parse_table(path / name, empty_ok=name == "text", ordered=True)
+            problems += found
     durations = {}
-    for utt, value in tables.get("utt2dur", {}).items():
+    for utt, value in tables["utt2dur"].items():
         try:
             durations[utt] = float(value)
         except ValueError:
             problems.append(f"{path / 'utt2dur'}: utterance {utt!r} has no number of seconds but {value!r}")
-    single = {}
-    for name in ("corpus", "emotions"):
+            durations[utt] = 1.0
+    single: dict[str, list[str]] = {"corpus": [], "emotions": []}
+    for name in single:
         try:
             single[name] = (path / name).read_text(encoding="utf-8-sig").split()
         except UnicodeDecodeError as e:
@@ -250,8 +264,6 @@ def read(path: Path) -> DataDir:
             problems.append(f"{path / name}: is missing; it holds " + (
                 "the corpus's name" if name == "corpus" else f"the emotions in use, one a line ({' '.join(EMOTIONS)})"
             ))
-    if problems:
-        raise DataError(problems)
     data = DataDir(
         corpus=" ".join(single["corpus"]),
         emotions=single["emotions"],
@@ -259,14 +271,12 @@ def read(path: Path) -> DataDir:
         utt2spk=tables["utt2spk"],
         utt2emo=tables["utt2emo"],
         utt2dur=durations,
-        utt2lang=tables.get("utt2lang", {}),
-        utt2sem=tables.get("utt2sem", {}),
-        text=tables.get("text", {}),
+        utt2lang=tables["utt2lang"],
+        utt2sem=tables["utt2sem"],
+        text=tables["text"],
         path=path,
     )
-    if problems := data.problems():
-        raise DataError(problems)
-    return data
+    return data, problems + data.problems()
 
 
 def combine(sets: Iterable[DataDir]) -> DataDir:

@@ -1,6 +1,7 @@
 """Data directories: what is written can be read, and what is wrong is named by file and line."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,24 @@ def test_every_problem_is_told_at_once(small: DataDir, tmp_path: Path) -> None:
         datadir.read(d)
     assert "utt2emo:2: utterance 'spk0_1' has the unknown label 'glad'" in str(error.value)
     assert "utt2spk: utterance 'spk1_5' of wav.scp is missing" in str(error.value)
+
+
+def test_five_faults_are_told_at_once(small: DataDir, tmp_path: Path, python_path: None) -> None:
+    """A duplicate, an unknown label, a missing, an empty and a corrupt file: each named by one validation."""
+    d = tmp_path / "data"
+    (tmp_path / "spk0_1.wav").unlink()
+    (tmp_path / "spk0_2.wav").write_bytes(b"")
+    (tmp_path / "spk1_3.wav").write_bytes(b"RIFF of no use")
+    (d / "utt2emo").write_text((d / "utt2emo").read_text().replace("spk1_4 happy", "spk1_4 glad"))
+    first = (d / "wav.scp").read_text().splitlines()[0]
+    (d / "wav.scp").write_text(f"{first}\n{(d / 'wav.scp').read_text()}")
+    before = {p: p.read_bytes() for p in d.rglob("*") if p.is_file()}
+    done = run(sys.executable, "-m", "fas.bin.data", "validate", "--audio", d)
+    assert done.returncode == 1
+    for says in ("wav.scp:2: duplicate key 'spk0_0'", "utterance 'spk1_4' has the unknown label 'glad'",
+                 "spk0_1.wav: no such file", "spk0_2.wav: empty file", "spk1_3.wav: not readable"):  # fmt: skip
+        assert says in done.stderr, done.stderr
+    assert {p: p.read_bytes() for p in d.rglob("*") if p.is_file() and p.name != ".audio.lock"} == before
 
 
 def test_pipes_are_never_run(small: DataDir, tmp_path: Path) -> None:

@@ -33,12 +33,17 @@ def run() -> None:
     args = parser.parse_args()
 
     if args.command == "validate":
-        data = datadir.read(args.dir)
-        if args.audio:
+        data, problems = datadir.load(args.dir)
+        if args.audio and not (problems and args.skip_bad):  # a broken directory is named, never changed
             from fas.extract import check_audio
 
-            check_audio(data, args.skip_bad)
-            data = datadir.read(args.dir)
+            try:
+                check_audio(data, args.skip_bad)
+            except datadir.DataError as e:
+                problems += e.problems
+        if problems:
+            raise datadir.DataError(problems)
+        data = datadir.read(args.dir)
         hours = sum(data.utt2dur.values()) / 3600
         print(f"{args.dir}: {len(data)} utterances, {len(set(data.utt2spk.values()))} speakers, {hours:.2f} h")
     elif args.command == "split":
