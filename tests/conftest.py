@@ -1,6 +1,7 @@
 """What several tests share: Whisper weights from the cache, a small data directory, the embedded recipe cut small."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ENV = os.environ | {"FAS_PYTHON": sys.executable, "FAS_ENGINE": "local"}
 UTTS = "56"
 JOBS = str(len(os.sched_getaffinity(0)))  # as many as cores: one thread a job, here as on a cluster
-ORDER = ("model", "datadir", "parts", "stamp", "launcher", "audio", "options", "train", "ctranslate2")
+ORDER = ("model", "datadir", "parts", "stamp", "launcher", "audio", "options", "train", "ctranslate2", "docs")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -90,3 +91,21 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr[-3000:]
     (folder / "log").write_text(done.stderr)
     return folder
+
+
+@pytest.fixture(scope="session")
+def exported(whole: Path) -> tuple[Path, Path]:
+    """That run, and its FAS exported with both companions."""
+    encoders, out = "whisper_tiny.en_block2-tiny.en-minilm", whole.parent / "model"
+    models = {s: whole / f"exp/{s}-{encoders}/seed1" for s in ("fas", "words", "voice")}
+    arguments = ["--model", models["fas"], "--words", models["words"], "--voice", models["voice"], "--out", out]
+    done = run(sys.executable, "-m", "fas", "export", *arguments, env=ENV | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    return whole, out
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
