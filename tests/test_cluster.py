@@ -6,7 +6,6 @@ Bringing one up needs root; without, the tests are skipped.
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, outputs, recipe, run
+from conftest import ROOT, free_port, outputs, recipe, run
 
 SLURM = """ClusterName=toy
 SlurmctldHost={host}(127.0.0.1)
@@ -73,12 +72,6 @@ report_variables NONE
 """
 FIRST = "import os,sys,time; p=sys.argv[1]; new=not os.path.exists(p); open(p,'a').write('x'); "
 REPORTING = "accounting=false reporting=false flush_time=00:00:15 joblog=false sharelog=00:00:00"
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def until(what: Callable[[], object], seconds: float = 60) -> None:

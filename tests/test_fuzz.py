@@ -85,6 +85,9 @@ def test_data_directories(folder: Path, files: dict[str, bytes]) -> None:
 
 @fuzz
 @given(st.integers(0, 200), BYTES, st.booleans())
+@example(15, b"{", False)  # a bracket that is never closed
+@example(12, b"\0", False)
+@example(80, b"9" * 40, False)  # more rows than there is memory
 def test_arks(folder: Path, place: int, junk: bytes, cut: bool) -> None:
     """A sound ark of two matrices, with bytes replaced or the end cut off."""
     path = folder / "feats.ark"

@@ -288,7 +288,7 @@ def test_a_hostile_corpus_through_every_stage(tmp_path: Path) -> None:
     assert {p for p in tmp_path.rglob("*") if folder not in p.parents} == before
     assert {p.name for p in folder.iterdir()} == {"wav", "data", "dump", "exp"}
     hyp = next(folder.rglob("hyp")).read_text()
-    assert "$(touch" in hyp and "<script>" in hyp
+    assert "`touch" in hyp and "|touch" in hyp and "<script>" in hyp
 
 
 @pytest.mark.parametrize(
