@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from fas import audio, conf, frontend, score, train
@@ -238,7 +239,7 @@ def _head(folder: Path, described: dict[str, Any], classes: int, device: str) ->
     head = train.build_model(settings, described["dims"], classes)
     try:
         head.load_state_dict(load_file(folder / "model.safetensors"))
-    except (OSError, RuntimeError, ValueError) as e:
+    except (OSError, RuntimeError, SafetensorError) as e:
         raise conf.ConfError(f"{folder}/model.safetensors: {str(e).splitlines()[0]}; export the model again") from None
     return head.to(device).eval(), settings
 

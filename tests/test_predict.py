@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 import soundfile
 import torch
+import yaml
 from conftest import ROOT, run
 
 from fas import FAS, analysis, conf, datadir, export, page, predict
@@ -97,6 +98,10 @@ def test_a_training_is_no_model(exported: tuple[Path, Path], tmp_path: Path) -> 
         FAS.load(training)
     with pytest.raises(conf.ConfError, match=r"no conf\.yaml in it"):
         FAS.load(tmp_path)
+    damaged = shutil.copytree(exported[1], tmp_path / "damaged")
+    (damaged / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(conf.ConfError, match=r"damaged/model\.safetensors: .*; export the model again"):
+        FAS.load(damaged)
     (tmp_path / "mine").write_text("precious")
     with pytest.raises(conf.ConfError, match="is no exported model; name another --out"):
         export.export(training, tmp_path, {})
@@ -107,7 +112,9 @@ def test_the_card(exported: tuple[Path, Path]) -> None:
     card = (exported[1] / "README.md").read_text()
     result = json.loads(next((exported[0] / "exp").glob("fas-*/seed1/score/*conflict/result.json")).read_text())
     assert f"| {result['set']} | in-domain | {result['n']} | {100 * result['accuracy']:.2f} |" in card
-    assert card.startswith("---\nlicense: mit\n") and "synthetic" in card and "model: tiny.en" in card
+    front = yaml.safe_load(card.split("---\n")[1])
+    assert front["license"] == "mit" and front["library_name"] == "fas"
+    assert "synthetic" in card and "\n  model: tiny.en\n" in card and "\n| `words/` | " in card
     assert export.licence("ravdess") == "CC BY-NC-SA 4.0"
 
 
