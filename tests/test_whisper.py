@@ -14,7 +14,7 @@ from fas import audio, espeak
 from fas.conf import ConfError
 from fas.datadir import DataDir
 from fas.frontend import WhisperBlockConf, WhisperConf
-from fas.frontend.whisper import WhisperFrontend, encode, log_mel
+from fas.frontend.whisper import WhisperFrontend, encode, log_mel, period_of
 
 LINES = (
     "The train to the city leaves at half past seven.",
@@ -118,3 +118,18 @@ def test_errors_name_the_cure(tiny_en: Path, tmp_path: Path, speech: DataDir) ->
         WhisperFrontend(WhisperConf(str(tiny_en), language="de"), "cpu")
     with pytest.raises(ConfError, match="nothing else was looked up"):
         WhisperFrontend(WhisperBlockConf(str(tmp_path / "none"), 1), "cpu")
+
+
+def test_a_sentence_said_for_ever_is_taken_once() -> None:
+    assert period_of([7, 8, 9, 7, 8, 9, 7]) == 3 and period_of([5, 5, 5]) == 1
+    assert period_of([6, 7, 8, 9, 7, 8, 9]) == 0 and period_of([7]) == 0
+
+
+def test_short_silence_behind_speech_gives_the_same_words(tiny_en: Path, speech: DataDir) -> None:
+    """Behind half a second Whisper repeats itself; what is cut or decoded again must not lose a word."""
+    heard = {}
+    for margin in (0.5, 5.0):
+        frontend = WhisperFrontend(WhisperConf(str(tiny_en), margin=margin), "cpu")
+        frontend.batches(speech)
+        heard[margin] = [w for e in frontend.encode(speech.utts) for w in words(e["text"])]
+    assert SequenceMatcher(None, heard[0.5], heard[5.0]).ratio() > 0.85, heard

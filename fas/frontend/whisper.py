@@ -13,9 +13,10 @@ import torch
 import whisper
 from torch import Tensor
 from whisper.audio import CHUNK_LENGTH, N_SAMPLES, N_SAMPLES_PER_TOKEN, SAMPLE_RATE
-from whisper.decoding import DecodingOptions, DecodingResult, DecodingTask
+from whisper.decoding import DecodingOptions, DecodingTask
 from whisper.model import Whisper
 from whisper.tokenizer import LANGUAGES, get_tokenizer
+from whisper.utils import compression_ratio
 
 from fas import audio, ctranslate2, fetch
 from fas.conf import ConfError
@@ -24,6 +25,8 @@ from fas.frontend import Encoded, WhisperBlockConf, WhisperConf
 
 TOKENS_PER_SECOND = 12  # fast speech has some 6 words/s; text that needs more tokens than this is a loop
 TOKENS_AT_LEAST = 16
+BATCH = 16  # utterances whose frames are made together
+SECOND_MARGIN = 4  # seconds of silence more, where a transcript did not end
 LOOPING = 2.4  # compression ratio beyond which openai-whisper, too, calls a transcript repetitive
 
 
@@ -85,12 +88,13 @@ def log_mel(model: Whisper, samples: np.ndarray, seconds: int, device: str) -> T
 
 
 class WhisperFrontend:
-    """Batches of utterances of one padded length and language."""
+    """Utterances of one padded length and language together, up to `size` of them."""
 
     def __init__(self, settings: WhisperConf | WhisperBlockConf, device: str):
         self.settings, self.device = settings, device
         self.model = load(settings.model, device)
         self.transcribes = isinstance(settings, WhisperConf)
+        self.size = settings.batch if self.transcribes else BATCH
         named = settings.blocks if self.transcribes else {".": settings.layer}
         self.blocks = {name: block_indices(self.model, layer) for name, layer in named.items()}
         self.wanted = {index for indices in self.blocks.values() for index in indices}
@@ -107,7 +111,7 @@ class WhisperFrontend:
     def batches(self, data: DataDir) -> list[list[str]]:
         self.wav = data.wav
         self.language = {}
-        groups: dict[tuple[int, str], list[str]] = {}
+        groups: dict[str, list[str]] = {}
         for utt in data.utts:
             language = ""
             if self.transcribes:
@@ -117,24 +121,28 @@ class WhisperFrontend:
                 elif not self.model.is_multilingual:
                     language = "en"
             self.language[utt] = language
-            seconds = padded_seconds(round(data.utt2dur[utt] * SAMPLE_RATE), self.settings.margin)
-            groups.setdefault((seconds, language), []).append(utt)
-        size = self.settings.batch if self.transcribes else 1
+            groups.setdefault(language, []).append(utt)
+        size = 4 * self.size  # silence may yet be cut: of so many, most find others of their length
+        for g in groups.values():
+            g.sort(key=data.utt2dur.__getitem__)
         return [g[i : i + size] for _, g in sorted(groups.items()) for i in range(0, len(g), size)]
 
     def encode(self, batch: list[str]) -> list[Encoded]:
         audios = [audio.load(self.wav[u], self.settings.trim_db, self.settings.rms_dbfs) for u in batch]
         made: list[Encoded] = [{} for _ in batch]
-        by_length: dict[int, list[int]] = {}
+        by_length: dict[tuple[int, str], list[int]] = {}
         for i, samples in enumerate(audios):
             if len(samples) > N_SAMPLES:
                 made[i] = self._encode_long(samples, self.language[batch[i]])
             else:
-                by_length.setdefault(padded_seconds(len(samples), self.settings.margin), []).append(i)
-        for seconds, members in by_length.items():
-            encoded = self._encode_short([audios[i] for i in members], seconds, self.language[batch[members[0]]])
-            for i, one in zip(members, encoded, strict=True):
-                made[i] = one
+                seconds = padded_seconds(len(samples), self.settings.margin)
+                by_length.setdefault((seconds, self.language[batch[i]]), []).append(i)
+        for (seconds, language), members in by_length.items():
+            for start in range(0, len(members), self.size):
+                some = members[start : start + self.size]
+                encoded = self._encode_short([audios[i] for i in some], seconds, language)
+                for i, one in zip(some, encoded, strict=True):
+                    made[i] = one
         return made
 
     def _encode_short(self, audios: list[np.ndarray], seconds: int, language: str) -> list[Encoded]:
@@ -143,7 +151,7 @@ class WhisperFrontend:
         frames = encode(self.model, mel, self.wanted | ({last} if self.transcribes else set()))
         made = [self._cut(frames, i, len(a)) for i, a in enumerate(audios)]
         if self.transcribes:
-            for one, text in zip(made, self._transcribe(audios, frames[last], language), strict=True):
+            for one, text in zip(made, self._transcribe(audios, frames[last], seconds, language), strict=True):
                 one["text"] = text
         return made
 
@@ -170,36 +178,80 @@ class WhisperFrontend:
             for name, indices in self.blocks.items()
         }
 
-    def _transcribe(self, audios: list[np.ndarray], states: Tensor, language: str) -> list[str]:
-        """Greedy transcripts from the encoder's output. What loops or never ends is decoded again padded to 30 s."""
+    def _transcribe(self, audios: list[np.ndarray], states: Tensor, seconds: int, language: str) -> list[str]:
+        """Greedy transcripts from the encoder's output on `seconds`.
+
+        What does not end well is decoded again behind longer silence, at last padded to 30 s as openai-whisper does.
+        """
         languages = [language] * len(audios) if language else detect_languages(self.model, states)
-        limits = [TOKENS_AT_LEAST + math.ceil(TOKENS_PER_SECOND * len(a) / SAMPLE_RATE) for a in audios]
-        results: list[DecodingResult] = [None] * len(audios)  # type: ignore[list-item]
+        texts, last = [""] * len(audios), len(self.model.encoder.blocks)
         for one in sorted(set(languages)):
             members = [i for i, spoken in enumerate(languages) if spoken == one]
-            made = decode(self.model, states[members], one, max(limits[i] for i in members))
-            for i, result in zip(members, made, strict=True):
-                results[i] = result
-        for i, result in enumerate(results):
-            if len(result.tokens) >= limits[i] or result.compression_ratio > LOOPING:
-                mel = log_mel(self.model, audios[i], CHUNK_LENGTH, self.device)[None]
-                last = len(self.model.encoder.blocks)
-                full = encode(self.model, mel, {last})[last]
-                results[i] = decode(self.model, full, languages[i], self.model.dims.n_text_ctx // 2)[0]
-        return [" ".join(r.text.split()) for r in results]
+            chosen = states[members]
+            for longer in [*sorted({min(seconds + SECOND_MARGIN, CHUNK_LENGTH), CHUNK_LENGTH} - {seconds}), None]:
+                heard, ended = decode(self.model, chosen, one, [len(audios[i]) / SAMPLE_RATE for i in members])
+                for i, text in zip(members, heard, strict=True):
+                    texts[i] = text
+                members = [i for i, well in zip(members, ended, strict=True) if not well]
+                if not members or longer is None:
+                    break
+                mel = [log_mel(self.model, audios[i], longer, self.device) for i in members]
+                chosen = encode(self.model, torch.stack(mel), {last})[last]
+        return [" ".join(t.split()) for t in texts]
 
 
-class _DecodingTask(DecodingTask):
-    """openai-whisper's decoding, on encoder states of any length."""
+@torch.inference_mode()
+def decode(model: Whisper, states: Tensor, language: str, seconds: list[float]) -> tuple[list[str], list[bool]]:
+    """Greedy decoding without timestamps of encoder states (B, T, D) of utterances that last `seconds` (B,).
 
-    def _get_audio_features(self, states: Tensor) -> Tensor:
-        return states
+    -> the transcripts, and whether each ended well: not at the limit of its tokens, and without a repetitive text.
+    Behind short silence Whisper often does not end but says the same again, word for word, for ever. Once that is more
+    than anyone can say in the time, what was said first is the transcript, and has ended well.
+    An utterance leaves the batch when it has ended, so that a loop costs only itself.
+    """
+    options = DecodingOptions(language=language, without_timestamps=True, fp16=False)
+    task = DecodingTask(model, options)  # openai-whisper's prompt, suppressed tokens and key-value cache
+    end = task.tokenizer.eot
+    fast = [TOKENS_PER_SECOND * s for s in seconds]
+    made: list[list[int]] = [[] for _ in seconds]
+    ended = [False] * len(seconds)
+    rows = list(range(len(seconds)))
+    tokens = torch.tensor([task.initial_tokens] * len(rows), device=states.device)
+    try:
+        while rows:
+            logits = task.inference.logits(tokens, states)[:, -1]
+            for logit_filter in task.logit_filters:
+                logit_filter.apply(logits, tokens)
+            best = logits.argmax(-1)
+            tokens = torch.cat([tokens, best[:, None]], 1)
+            going = []
+            for place, (row, token) in enumerate(zip(rows, best.tolist(), strict=True)):
+                if token == end:
+                    ended[row] = True
+                    continue
+                made[row].append(token)
+                if len(made[row]) > fast[row] and (period := period_of(made[row])):
+                    made[row], ended[row] = made[row][:period], True
+                elif len(made[row]) < min(fast[row] + TOKENS_AT_LEAST, task.sample_len):
+                    going.append(place)
+            if len(going) < len(rows):
+                rows = [rows[i] for i in going]
+                tokens, states = tokens[going], states[going]
+                for module, cached in task.inference.kv_cache.items():
+                    task.inference.kv_cache[module] = cached[going]
+    finally:
+        task.inference.cleanup_caching()
+    texts = [task.tokenizer.decode(t).strip() for t in made]
+    return texts, [e and compression_ratio(t) <= LOOPING for e, t in zip(ended, texts, strict=True)]
 
 
-def decode(model: Whisper, states: Tensor, language: str, tokens: int) -> list[DecodingResult]:
-    """Greedy decoding without timestamps of encoder states (B, T, D), at most `tokens` tokens each."""
-    options = DecodingOptions(language=language, without_timestamps=True, fp16=False, sample_len=tokens)
-    return _DecodingTask(model, options).run(states)
+def period_of(tokens: list[int]) -> int:
+    """Length of the sequence that these tokens repeat whole, twice or more from the first on; 0 when they do not.
+
+    >>> period_of([7, 8, 9, 7, 8, 9, 7]), period_of([6, 7, 8, 9, 7, 8, 9])
+    (3, 0)
+    """
+    return next((p for p in range(1, len(tokens) // 2 + 1) if tokens[p:] == tokens[:-p]), 0)
 
 
 @torch.inference_mode()
@@ -209,5 +261,3 @@ def detect_languages(model: Whisper, states: Tensor) -> list[str]:
     start = torch.full((len(states), 1), tokenizer.sot, device=states.device)
     logits = model.logits(start, states)[:, 0, list(tokenizer.all_language_tokens)]
     return [tokenizer.all_language_codes[i] for i in logits.argmax(-1).tolist()]
-
-
