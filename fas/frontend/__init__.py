@@ -28,16 +28,12 @@ class Frontend(Protocol):
 
 @dataclass
 class S3PRLConf:
-    """An upstream of s3prl's hub. layer: index, "mean" over all layers, or a list, set side by side in each frame.
-
-    batch: utterances encoded together, of just the same length; frames then equal s3prl's up to rounding.
-    """
+    """An upstream of s3prl's hub. layer: index, "mean" over all layers, or a list, set side by side in each frame."""
 
     upstream: str
     kind: str = "s3prl"
     ckpt: str | None = None
     layer: Any = -1
-    batch: int = 1
     trim_db: float | None = None
     rms_dbfs: float | None = None
     dtype: str = "float16"
