@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Speed side by side with what people would use instead, and growth: writes benchmarks/results.md and growth.png.
-# benchmarks/run.sh --corpora FOLDER [--utts N] ...: FOLDER holds ravdess/ and emodb/. Some 30 minutes on two cores.
+# benchmarks/run.sh --corpora FOLDER [--utts N] ...: FOLDER holds ravdess/ and emodb/.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
 # Options
