@@ -1,6 +1,6 @@
-"""A trained model as a folder that stands alone: weights as safetensors, conf, labels, card, and the head as ONNX.
+"""A trained model as a folder that stands alone: weights as safetensors, conf, labels and card.
 
-OUT/{conf.yaml labels model.safetensors head.onnx README.md}; words/ and voice/ hold the companions' conf and weights;
+OUT/{conf.yaml labels model.safetensors README.md}; words/ and voice/ hold the companions' conf and weights;
 encoders/ holds what an encoder's conf names by a path. Encoders that a conf names by a public name are fetched on
 first use, as in the recipe.
 """
@@ -8,19 +8,14 @@ first use, as in the recipe.
 import json
 import os
 import shutil
-import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from safetensors.torch import save
-from torch import Tensor, nn
 
 from fas import __version__, conf, corpora, page, stamp, train
-from fas.model import FASHead
 
-OPSET = 17
 PATHS = ("ckpt", "model", "folder")  # keys of an encoder's conf that may name a path
 CASE_MINI = "synthetic speech made by eSpeak NG from lines of this project: MIT, as the code"
 
@@ -35,8 +30,7 @@ def export(model: Path, out: Path, companions: dict[str, Path]) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     described["encoders"] = {k: _carry(k, v, aside) for k, v in described["encoders"].items()}
-    head = _write(model, described, labels, aside)
-    write_onnx(head, aside / "head.onnx")
+    _write(model, described, labels, aside)
     for name, folder in companions.items():
         other = _described(folder)
         if (folder / "labels").read_text(encoding="utf-8") != labels or other["feats"] != described["feats"]:
@@ -77,7 +71,7 @@ def _carry(kind: str, values: dict[str, Any], out: Path) -> dict[str, Any]:
     return made
 
 
-def _write(model: Path, described: dict[str, Any], labels: str, out: Path) -> FASHead:
+def _write(model: Path, described: dict[str, Any], labels: str, out: Path) -> None:
     """Conf, labels and weights of one head."""
     checkpoint = train.load_checkpoint(model / "best.pt")
     head = train.build_model(train.settings_of(described), checkpoint["dims"], len(labels.split()))
@@ -86,45 +80,6 @@ def _write(model: Path, described: dict[str, Any], labels: str, out: Path) -> FA
     (out / "labels").write_text(labels, encoding="utf-8")
     with (out / "conf.yaml").open("w", encoding="utf-8") as f:
         yaml.safe_dump(described | {"exported": __version__}, f, sort_keys=False, allow_unicode=True)
-    return head.eval()
-
-
-class OneUtterance(nn.Module):
-    """The head on one utterance: patches (N, D) of each stream, after cmn -> posteriors (C,)."""
-
-    def __init__(self, head: FASHead):
-        super().__init__()
-        self.head = head
-
-    def forward(self, *patches: Tensor) -> Tensor:
-        streams = dict(zip(self.head.config.streams, patches, strict=True))
-        lengths = {name: torch._shape_as_tensor(x)[:1] for name, x in streams.items()}
-        return self.head.fuse(streams, lengths).softmax(-1)[0]
-
-
-def write_onnx(head: FASHead, path: Path) -> None:
-    """The head as an ONNX graph: an input `<stream>` (tokens, width) each, an output `posteriors` (classes,).
-
-    Token budgets hold for every number of tokens. Raises ConfError for tokens chosen at random, which no graph holds.
-    """
-    streams = head.config.streams
-    if head.config.choice == "random" and any(s.tokens is not None for s in streams.values()):
-        raise conf.ConfError("tokens chosen at random (choice: random) can't be exported; take norm or uniform")
-    budgets = [s.tokens for s in streams.values() if isinstance(s.tokens, int)]
-    most = 2 * max(budgets, default=8)  # more than any budget, so that tracing meets the choice of tokens
-    example = tuple(torch.randn(most + i, s.dim) for i, s in enumerate(streams.values()))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            OneUtterance(head),
-            example,
-            str(path),
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=list(streams),
-            output_names=["posteriors"],
-            dynamic_axes={name: {0: f"{name}_tokens"} for name in streams},
-        )
 
 
 def card(model: Path, described: dict[str, Any], labels: list[str], companions: list[str]) -> str:

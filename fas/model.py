@@ -99,7 +99,7 @@ def distil(tokens: Tensor, lengths: Tensor, budget: int | float | None, choice: 
         scores = ((place + 1) * kept[:, None] // lengths[:, None] - place * kept[:, None] // lengths[:, None]).float()
     else:
         scores = tokens.norm(dim=-1) if choice == "norm" else torch.rand(mask.shape, device=tokens.device)
-    most = kept.max()  # a tensor, so that the ONNX graph of fas/export.py counts it for each utterance
+    most = int(kept.max())
     index = scores.masked_fill(~mask, -torch.inf).topk(most, dim=1).indices
     vectors = tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
     return Tokens(vectors, lengths_to_mask(kept, most), index)
@@ -192,7 +192,7 @@ class FASHead(nn.Module):
             length = lengths[name]
             standard = (patches[name] - self.mean[name]) * self.scale[name]
             projected = self.project[name](self._drop_channels(standard, length))
-            tokens = projected.new_zeros(len(length), length.max(), projected.shape[-1])
+            tokens = projected.new_zeros(len(length), int(length.max()), projected.shape[-1])
             tokens[lengths_to_mask(length, tokens.shape[1])] = projected
             tokens, length = self._swap(name, tokens, length)
             if mix is not None:

@@ -1,4 +1,4 @@
-"""An exported model: the recipe's digits from audio alone, every kind of input, the head in ONNX."""
+"""An exported model: the recipe's digits from audio alone, every kind of input."""
 
 import csv
 import io
@@ -7,8 +7,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
 import pytest
 import soundfile
 import torch
@@ -16,7 +14,6 @@ import yaml
 from conftest import ROOT, run
 
 from fas import FAS, analysis, conf, datadir, export, page, predict
-from fas.model import FASConfig, FASHead, Stream
 
 
 def fas(*arguments: object, **kwargs: object) -> object:
@@ -116,21 +113,6 @@ def test_the_card(exported: tuple[Path, Path]) -> None:
     assert front["license"] == "mit" and front["library_name"] == "fas"
     assert "synthetic" in card and "\n  model: tiny.en\n" in card and "\n| `words/` | " in card
     assert export.licence("ravdess") == "CC BY-NC-SA 4.0"
-
-
-@pytest.mark.parametrize("budget", [3, 8, 0.4, None])
-@pytest.mark.parametrize("choice", ["norm", "uniform"])
-def test_onnx_gives_what_torch_gives(tmp_path: Path, budget: int | float | None, choice: str) -> None:
-    torch.manual_seed(0)
-    streams = {"acoustic": Stream(6, 5, budget), "semantic": Stream(4, 1, 16)}
-    head = FASHead(FASConfig(streams, width=16, heads=2, choice=choice)).eval()
-    export.write_onnx(head, tmp_path / "head.onnx")
-    session = onnxruntime.InferenceSession(str(tmp_path / "head.onnx"))
-    for sizes in ((1, 1), (2, 40), (7, 16), (8, 17), (100, 3)):
-        patches = {n: torch.randn(size, s.dim) for (n, s), size in zip(streams.items(), sizes, strict=True)}
-        expected = head.fuse(patches, {n: torch.tensor([len(p)]) for n, p in patches.items()}).softmax(-1)[0]
-        found = session.run(None, {n: p.numpy() for n, p in patches.items()})[0]
-        assert np.allclose(found, expected.detach().numpy(), atol=1e-5), sizes
 
 
 def test_a_local_checkpoint_travels_with_the_model(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def run() -> None:
 
     model = FAS.load(args.model, args.device)
     labels = args.labels.split()
-    write = {"text": write_text, "json": write_json, "csv": csv_writer(model.labels)}[args.format]
+    write = csv_writer(model.labels) if args.format == "csv" else {"text": write_text, "json": write_json}[args.format]
     failed = 0
     for part in sets(args.inputs, args.language):
         if isinstance(part, Exception):
