@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from fas.predict import FAS
 
 __all__ = ["FAS"]
-__version__ = "0.6.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> object:
