@@ -219,6 +219,15 @@ class Run:
                 self.engine.cancel(number)
 
 
+def remove(folder: Path) -> None:
+    """Remove a launcher's folder, into which the scheduler may yet write that tasks were cancelled."""
+    for _ in range(50):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
+
+
 def main(engine: Engine, doc: str | None) -> int:
     """The program of a launcher."""
     call = launcher.parse(doc)
@@ -250,7 +259,7 @@ def main(engine: Engine, doc: str | None) -> int:
                 return run.follow()
             finally:
                 run.cancel()
-                shutil.rmtree(folder, ignore_errors=True)
+                remove(folder)
     except ClusterError as e:
         sys.exit(f"error: {e}")
 

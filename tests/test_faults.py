@@ -165,7 +165,7 @@ torch.set_num_threads(1)
 frontend = HFTextFrontend(HFTextConf("sentence-transformers/all-MiniLM-L6-v2", dtype="float32"), "cpu")
 data = datadir.DataDir("toy", {f"u{i:02d}": "/x" for i in range(32)}, {}, {}, {f"u{i:02d}": 1.0 for i in range(32)})
 data.text = {u: " ".join(f"word {u[1:]}" for _ in range(120)) for u in data.utts}
-(batch,) = frontend.batches(data)
+batch = [utt for (utt,) in frontend.batches(data)]
 free = extract.encode(frontend, batch, data)
 torch.nn.functional  # all is loaded that there is to load
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -254,7 +254,7 @@ def test_a_lost_input_mount(whole: Path, tmp_path: Path) -> None:
         pytest.skip("no tmpfs can be mounted")
     try:
         _, said = process.communicate(timeout=200)
-        assert process.returncode != 0 and "no such file; mend the path in wav.scp" in said, said
+        assert process.returncode != 0 and "no such file; put it there" in said, said
     finally:
         run("umount", wavs)
     done = run(*command, env=ENV)
