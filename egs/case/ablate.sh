@@ -44,7 +44,7 @@ case $table in
     train "$(grid ka:streams.acoustic.tokens=4,8,16,null ks:streams.semantic.tokens=4,8,16)" --reference fas_kaall_ks16 "$@"
     ;;
   queries) train "$(grid q:queries=1,2,4,8)" --reference fas_q2 "$@" ;;
-  swap) train "$(grid sw:stream_swap.semantic=0.0,0.3,0.5,0.7 cd:channel_dropout=0.0,0.3,0.5)" --reference fas_sw0.3_cd0.3 "$@" ;;
+  swap) train "$(grid sw:stream_swap.semantic=0.0,0.3,0.5,0.7 cd:channel_dropout=0.0,0.3,0.5)" --reference fas_sw0.5_cd0.5 "$@" ;;
   choice)
     train "$(grid by-:choice=norm,uniform,random ka:streams.acoustic.tokens=4,8 ks:streams.semantic.tokens=8)" \
       --reference fas_by-norm_ka8_ks8 "$@"
