@@ -30,6 +30,7 @@ dumpdir=dump  # features
 expdir=exp  # models and results
 num_gpus=1  # GPUs that share each training
 skip_bad=false  # leave out utterances whose audio can't be used, listed in data/<set>/skipped; else they are errors
+allow_pipes=false  # run the commands that stand in wav.scp; else they are errors
 prepare=  # data preparation, run as: PREPARE CORPORA DATADIR NJ
 sets=  # data directories to extract features of, a list
 train_sets=  # training sets, a list
@@ -89,14 +90,16 @@ if within 0; then
   fi
   check=(--audio)
   if $skip_bad; then check+=(--skip-bad); fi
+  if $allow_pipes; then check+=(--allow-pipes); fi
   for name in "${set_list[@]}"; do "$FAS_ROOT/utils/validate_data_dir.sh" "${check[@]}" "$datadir/$name" >&2; done
   end 0
 fi
 
+audio=(--nj "$nj" --cmd "$gpu_cmd" --allow-pipes "$allow_pipes")
 if within 1; then
   begin 1 "ssl ($(conf_name "$ssl_conf"))"
   for name in "${set_list[@]}"; do
-    "$FAS_ROOT/steps/extract_ssl.sh" --nj "$nj" --cmd "$gpu_cmd" --conf "$ssl_conf" "$datadir/$name" "$ssl/$name"
+    "$FAS_ROOT/steps/extract_ssl.sh" "${audio[@]}" --conf "$ssl_conf" "$datadir/$name" "$ssl/$name"
   done
   end 1
 fi
@@ -104,7 +107,7 @@ fi
 if within 2; then
   begin 2 "whisper ($(conf_name "$whisper_conf"))"
   for name in "${set_list[@]}"; do
-    "$FAS_ROOT/steps/transcribe.sh" --nj "$nj" --cmd "$gpu_cmd" --conf "$whisper_conf" "$datadir/$name" "$whisper/$name"
+    "$FAS_ROOT/steps/transcribe.sh" "${audio[@]}" --conf "$whisper_conf" "$datadir/$name" "$whisper/$name"
   done
   end 2
 fi

@@ -1,6 +1,13 @@
-"""Audio files to 16 kHz mono float32, with soundfile and soxr; the sound of video files with PyAV."""
+"""Audio files to 16 kHz mono float32, with soundfile and soxr; the sound of video files with PyAV.
 
+In place of a file's path, "command |" stands for what a shell command writes, as in Kaldi's wav.scp. It is run only
+where the caller allows it.
+"""
+
+import io
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,23 +28,49 @@ class AudioError(Exception):
     """An audio file that can't be used: its name, why, and what to do."""
 
 
+def is_pipe(place: str | Path) -> bool:
+    """Whether a value of wav.scp is a command and no file."""
+    return str(place).endswith("|")
+
+
+def run_pipe(pipe: str) -> bytes:
+    """What the command of "command |" writes; /bin/sh runs it, as popen does for Kaldi's programs.
+
+    Raises AudioError with its exit status and the last line of its complaints.
+    """
+    done = subprocess.run(pipe[:-1], shell=True, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise AudioError(f"{pipe}: ended with exit status {done.returncode} ({said}); mend it or drop the utterance")
+    if not done.stdout:
+        raise AudioError(f"{pipe}: wrote nothing; mend it or drop the utterance")
+    return done.stdout
+
+
 def check(path: str | Path) -> float:
     """Duration in seconds, from the file's header.
 
-    Raises AudioError for a file that is missing, empty, of no known format, or without samples.
+    Raises AudioError for a file that is missing, empty, of no known format, or without samples, and for a pipe.
     """
-    import soundfile
-
+    if is_pipe(path):
+        raise AudioError(f"{path}: is a pipe, which is run only with --allow-pipes true; allow it or name a file")
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise AudioError(f"{path}: no such file; put it there, mend its path, or drop the utterance")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: empty file (0 bytes); copy it again or drop the utterance")
     if path.suffix.lower() in CONTAINERS:
         with _open(path) as container:
             return _seconds(path, container, _sound(path, container))
+    return _by_header(path, str(path))
+
+
+def _by_header(path: str | Path, source: str | io.BytesIO) -> float:
+    """Duration in seconds of what soundfile reads; see `check`. Errors name `path`."""
+    import soundfile
+
     try:
-        info = soundfile.info(str(path))
+        info = soundfile.info(source)
     except soundfile.LibsndfileError as e:
         raise AudioError(f"{path}: not readable as audio ({e.error_string}); copy it again or convert it") from None
     if info.frames <= 0 or info.samplerate <= 0:
@@ -50,15 +83,21 @@ def check(path: str | Path) -> float:
     return info.frames / info.samplerate
 
 
-def read(path: str | Path) -> np.ndarray:
+def read(path: str | Path, allow_pipes: bool = False) -> np.ndarray:
     """Read an audio file of any rate, width and channel count -> (samples,) float32 at 16 kHz, channels averaged.
 
-    Raises AudioError for a file that `check` refuses, that ends early, or that holds NaN or infinity.
+    allow_pipes: run a command that stands in place of the path. Raises AudioError for a file that `check` refuses, that
+    ends early, or that holds NaN or infinity, and for a command that fails.
     """
     import soundfile
     import soxr
 
-    seconds = check(path)
+    source: str | io.BytesIO = str(path)
+    if allow_pipes and is_pipe(path):
+        content = run_pipe(str(path))
+        seconds, source = _by_header(path, io.BytesIO(content)), io.BytesIO(content)
+    else:
+        seconds = check(path)
     slack = 0.0
     if Path(path).suffix.lower() in CONTAINERS:
         mono, rate = _decode(Path(path))
@@ -66,7 +105,7 @@ def read(path: str | Path) -> np.ndarray:
         slack = max(0.25, 0.05 * seconds)
     else:
         try:
-            with soundfile.SoundFile(str(path)) as file:
+            with soundfile.SoundFile(source) as file:
                 rate, pieces = file.samplerate, [np.zeros(0, np.float32)]
                 while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
                     pieces.append(block.mean(axis=1))
@@ -168,9 +207,9 @@ def trim(samples: np.ndarray, db: float) -> np.ndarray:
     return samples[first:last]
 
 
-def load(path: str | Path, trim_db: float | None, rms_dbfs: float | None) -> np.ndarray:
+def load(path: str | Path, trim_db: float | None, rms_dbfs: float | None, allow_pipes: bool = False) -> np.ndarray:
     """`read`, then `trim` and `level` where asked for."""
-    samples = read(path)
+    samples = read(path, allow_pipes)
     if trim_db is not None:
         samples = trim(samples, trim_db)
     return samples if rms_dbfs is None else level(samples, rms_dbfs)

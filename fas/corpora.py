@@ -200,8 +200,8 @@ def make(
                 continue
             source = copy_of(u.wav)
             wav = str(source.resolve())
-            if wav != wav.strip() or "\n" in wav or "\r" in wav:
-                problems.append(f"{wav!r}: a path with a line break or a space at its end can't stand in wav.scp")
+            if wav != wav.strip() or "\n" in wav or "\r" in wav or audio.is_pipe(wav):
+                problems.append(f"{wav!r}: a path with a line break, or that ends in a space or |, can't be used")
                 continue
             seconds = audio.check(source)
         except DataError as e:

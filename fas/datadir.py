@@ -2,7 +2,7 @@
 
 | file | a line | needed |
 |---|---|---|
-| wav.scp | utterance, path of an audio file | yes |
+| wav.scp | utterance, path of an audio file, or a command and `|`, run only with --allow-pipes true | yes |
 | utt2spk, spk2utt | utterance, speaker; and the reverse | yes |
 | utt2emo | utterance, emotion of the voice | yes |
 | utt2lang | utterance, ISO 639-1 language | no |
@@ -17,12 +17,13 @@ A folder inside a data directory that is one itself is a subset of it and shares
 """
 
 import itertools
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fas import stamp
+from fas import audio, stamp
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 REQUIRED = ("wav.scp", "utt2spk", "utt2emo", "utt2dur")
@@ -160,8 +161,8 @@ class DataDir:
                         f"known are {' '.join(self.emotions)} (map or drop it, or add it to {self.path / 'emotions'})"
                     )
         for utt, path in self.wav.items():
-            if path.endswith("|") or path.startswith("|"):
-                found.append(f"{self.path / 'wav.scp'}: utterance {utt!r} is a pipe, which is never run; name a file")
+            if path.startswith("|"):
+                found.append(f"{self.path / 'wav.scp'}: utterance {utt!r} is written to a pipe; name what is read")
         for utt, speaker in self.utt2spk.items():
             if speaker.split() != [speaker] or not speaker.isprintable():
                 found.append(f"{self.path / 'utt2spk'}: utterance {utt!r} has the speaker {speaker!r}; take one word")
@@ -173,8 +174,11 @@ class DataDir:
         return found
 
     def fingerprint(self) -> str:
-        """Digest of utterances and their audio files' names, sizes and times: changes when any audio does."""
-        return stamp.digest(*(f"{u} {stamp.stat_line(self.wav[u])}" for u in self.utts))
+        """Digest of utterances and their audio files' names, sizes and times: changes when any audio does.
+
+        Of a pipe: of the command, and of the files that are words of it.
+        """
+        return stamp.digest(*(f"{u} {_audio_line(self.wav[u])}" for u in self.utts))
 
     def labels_digest(self) -> str:
         """Digest of utterances, speakers and labels."""
@@ -226,6 +230,13 @@ class DataDir:
         for name, table in self.tables().items():
             lines += [name, *(f"{u} {table[u]}" for u in sorted(table, key=sort_key))]
         return stamp.digest(*lines)
+
+
+def _audio_line(place: str) -> str:
+    if not audio.is_pipe(place):
+        return stamp.stat_line(place)
+    words = (word.strip("'\"") for word in place.split())
+    return "\n".join([place, *(stamp.stat_line(w) for w in words if os.path.isfile(w))])
 
 
 def read(path: Path) -> DataDir:

@@ -19,12 +19,12 @@ FRAMES = "utt2num_frames"
 CHECKED = ".audio.json"  # mark of a data directory whose audio files are sound
 
 
-def bad_audio(data: datadir.DataDir) -> dict[str, str]:
+def bad_audio(data: datadir.DataDir, allow_pipes: bool) -> dict[str, str]:
     """Utterances whose audio can't be used, and why; every file is decoded from end to end, on all cores."""
 
     def reason(utt: str) -> str:
         try:
-            audio.read(data.wav[utt])
+            audio.read(data.wav[utt], allow_pipes)
         except audio.AudioError as e:
             return str(e)
         return ""
@@ -34,23 +34,28 @@ def bad_audio(data: datadir.DataDir) -> dict[str, str]:
     return {utt: why for utt, why in reasons.items() if why}
 
 
-def check_audio(data: datadir.DataDir, skip_bad: bool = False) -> None:
+def check_audio(data: datadir.DataDir, skip_bad: bool = False, allow_pipes: bool = False) -> None:
     """Look once at every audio file of a data directory.
 
     Raises DataError naming all that can't be used, or with skip_bad takes them out of the data directory and its
-    subsets and lists them in its file `skipped`, with the reason.
+    subsets and lists them in its file `skipped`, with the reason. Pipes are run with allow_pipes, and else are an error
+    even with skip_bad.
     """
+    pipes = [u for u in data.utts if audio.is_pipe(data.wav[u])]
+    if pipes and not allow_pipes:
+        says = "is a pipe, which is run only with --allow-pipes true; allow it or name a file"
+        raise datadir.DataError([f"{data.path / 'wav.scp'}: utterance {u!r} {says}" for u in pipes])
     with stamp.locked(data.path / ".audio.lock"):
-        _check_audio(data, skip_bad)
+        _check_audio(data, skip_bad, allow_pipes)
 
 
-def _check_audio(data: datadir.DataDir, skip_bad: bool) -> None:
+def _check_audio(data: datadir.DataDir, skip_bad: bool, allow_pipes: bool) -> None:
     try:
         if stamp.is_whole(data.path, {"audio": data.fingerprint()}, CHECKED):
             return
-    except FileNotFoundError:
+    except (OSError, ValueError):  # a file is not there, or can't be
         pass
-    bad = bad_audio(data)
+    bad = bad_audio(data, allow_pipes)
     if bad and not skip_bad:
         raise datadir.DataError([f"{data.path}: utterance {utt!r}: {why}" for utt, why in bad.items()])
     if bad:

@@ -5,6 +5,7 @@ grow with the sets.
 """
 
 import json
+import os
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +158,7 @@ class Shown:
     def __call__(self, name: str, utt: str) -> tuple[page.Picture, page.Tracks] | None:
         """Picture and tracks of an utterance; None when its audio is no longer there."""
         wav = self.sources.data["wav.scp"].get(utt, "")
-        if not Path(wav).is_file():
+        if not os.path.isfile(wav):
             return None
         verdicts = {}
         for role, system in self.roles.items():

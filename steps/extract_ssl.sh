@@ -9,7 +9,8 @@ set -euo pipefail
 nj=2  # parallel jobs
 cmd=$gpu_cmd  # launcher
 conf=$FAS_ROOT/conf/ssl/hubert_base.yaml  # upstream, layer and checkpoint
+allow_pipes=false  # run the commands that stand in wav.scp; else they are errors
 # End of options
 . "$FAS_ROOT/utils/parse_options.sh"
 if [[ $# -ne 2 ]]; then echo "usage: $0 [options] DATA OUT; see --help" >&2; exit 2; fi
-exec "$FAS_ROOT/steps/run_encoder.sh" --nj "$nj" --cmd "$cmd" --conf "$conf" ssl "$1" "$2"
+exec "$FAS_ROOT/steps/run_encoder.sh" --nj "$nj" --cmd "$cmd" --conf "$conf" --allow-pipes "$allow_pipes" ssl "$1" "$2"

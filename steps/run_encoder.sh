@@ -10,6 +10,7 @@ cmd=$gpu_cmd  # launcher
 conf=  # conf of the encoder
 text=  # transcripts, for text
 model=  # SentencePiece model folder, for text of kind spm
+allow_pipes=false  # run the commands that stand in wav.scp; else they are errors
 # End of options
 . "$FAS_ROOT/utils/parse_options.sh"
 stage=$1 data=$2 out=$3
@@ -25,11 +26,13 @@ case $status in
   3) ;;
   *) exit "$status" ;;
 esac
-if [[ $stage != text ]]; then "$FAS_ROOT/utils/validate_data_dir.sh" --audio "$data" >&2; fi
+pipes=()
+if $allow_pipes; then pipes+=(--allow-pipes); fi
+if [[ $stage != text ]]; then "$FAS_ROOT/utils/validate_data_dir.sh" --audio "${pipes[@]}" "$data" >&2; fi
 utts=$(wc -l <"$data/wav.scp")
 if ((nj > utts)); then nj=$utts; fi
 "$FAS_ROOT/utils/split_data.sh" "$data" "$nj"
 mkdir -p "$out"
 "${launcher[@]}" JOB="1:$nj" "$out/log/extract.JOB.log" \
-  "$FAS_PYTHON" -m fas.bin.extract "$stage" job "${common[@]}" --data "$data/split$nj/JOB" --job JOB
+  "$FAS_PYTHON" -m fas.bin.extract "$stage" job "${common[@]}" --data "$data/split$nj/JOB" --job JOB "${pipes[@]}"
 "$FAS_PYTHON" -m fas.bin.extract "$stage" merge "${common[@]}" --data "$data" --jobs "$nj"

@@ -68,14 +68,18 @@ def test_five_faults_are_told_at_once(small: DataDir, tmp_path: Path, python_pat
     assert {p: p.read_bytes() for p in d.rglob("*") if p.is_file() and p.name != ".audio.lock"} == before
 
 
-def test_pipes_are_never_run(small: DataDir, tmp_path: Path) -> None:
-    d = tmp_path / "data"
-    lines = (d / "wav.scp").read_text().splitlines()
-    lines[0] = f"spk0_0 touch {tmp_path}/ran |"
-    (d / "wav.scp").write_text("\n".join(lines) + "\n")
-    with pytest.raises(DataError, match="is a pipe"):
-        datadir.read(d)
-    assert not (tmp_path / "ran").exists()
+def test_a_place_that_can_not_be_a_file_is_named(small: DataDir, tmp_path: Path, python_path: None) -> None:
+    for utt, place in zip(small.utts, ("x" * 5000, "/etc/passwd/x", "a\0b", str(tmp_path)), strict=False):
+        small.wav[utt] = place
+    small.write(tmp_path / "data")
+    conf = tmp_path / "fbank.yaml"
+    conf.write_text("kind: s3prl\nupstream: fbank\n")
+    for command in (
+        ("fas.bin.data", "validate", "--audio", tmp_path / "data"),
+        ("fas.bin.extract", "ssl", "check", "--conf", conf, "--data", tmp_path / "data", "--out", tmp_path / "out"),
+    ):
+        done = run(sys.executable, "-m", *command)
+        assert done.returncode == 1 and done.stderr.startswith("error: ") and done.stderr.count("no such file") == 4
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 4, 6])

@@ -1,6 +1,6 @@
 """Data directories: validate, split, subset, fix order.
 
-python -m fas.bin.data validate [--audio [--skip-bad]] DIR
+python -m fas.bin.data validate [--audio [--skip-bad] [--allow-pipes]] DIR
 python -m fas.bin.data split DIR N
 python -m fas.bin.data subset [--speakers LIST | --utts LIST] DIR OUT
 python -m fas.bin.data fix DIR
@@ -19,6 +19,7 @@ def run() -> None:
     validate.add_argument("dir", type=Path)
     validate.add_argument("--audio", action="store_true", help="decode every audio file too, once")
     validate.add_argument("--skip-bad", action="store_true", help="take bad ones out and list them in DIR/skipped")
+    validate.add_argument("--allow-pipes", action="store_true", help="run the commands that stand in wav.scp")
     split = commands.add_parser("split", help="DIR/splitN/1 .. N")
     split.add_argument("dir", type=Path)
     split.add_argument("n", type=int)
@@ -38,7 +39,7 @@ def run() -> None:
             from fas.extract import check_audio
 
             try:
-                check_audio(data, args.skip_bad)
+                check_audio(data, args.skip_bad, args.allow_pipes)
             except datadir.DataError as e:
                 problems += e.problems
         if problems:

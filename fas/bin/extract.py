@@ -2,6 +2,7 @@
 
 python -m fas.bin.extract {ssl,whisper,text} check --conf C --data DATA --out OUT     exit 0 when OUT is whole, else 3
 python -m fas.bin.extract {ssl,whisper,text} job   --conf C --data DATA/splitN/J --out OUT --job J
+    [--allow-pipes]
 python -m fas.bin.extract {ssl,whisper,text} merge --conf C --data DATA --out OUT --jobs N
 python -m fas.bin.extract text learn --conf C --text FOLDER --out MODEL DATA...  the SentencePiece model of `kind: spm`
     from the transcripts FOLDER/<set>/text of the training sets DATA
@@ -9,16 +10,19 @@ Text reads --text FILE, the transcripts of the whole set, and, for `kind: spm`, 
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from fas import cli, conf, datadir, frontend, stamp
+from fas import audio, cli, conf, datadir, frontend, stamp
 
 LOADERS = {"ssl": frontend.load_ssl_conf, "whisper": frontend.load_whisper_conf, "text": frontend.load_text_conf}
 
 
-def build(settings: Any, model: Path | None, device: str | None = None) -> frontend.Frontend:
+def build(
+    settings: Any, model: Path | None, device: str | None = None, allow_pipes: bool = False
+) -> frontend.Frontend:
     """The frontend of a conf; imports only what it needs. device: cuda or cpu, cuda where there is one if None."""
     if isinstance(settings, frontend.SPMTextConf):
         from fas.frontend.spm_text import SPMTextFrontend
@@ -30,14 +34,14 @@ def build(settings: Any, model: Path | None, device: str | None = None) -> front
     if isinstance(settings, frontend.S3PRLConf):
         from fas.frontend.s3prl import S3PRLFrontend
 
-        return S3PRLFrontend(settings, device)
+        return S3PRLFrontend(settings, device, allow_pipes)
     if isinstance(settings, frontend.HFTextConf):
         from fas.frontend.hf_text import HFTextFrontend
 
         return HFTextFrontend(settings, device)
     from fas.frontend.whisper import WhisperFrontend
 
-    return WhisperFrontend(settings, device)
+    return WhisperFrontend(settings, device, allow_pipes)
 
 
 def read_inputs(args: argparse.Namespace, settings: Any) -> tuple[datadir.DataDir, dict[str, str]]:
@@ -53,7 +57,11 @@ def read_inputs(args: argparse.Namespace, settings: Any) -> tuple[datadir.DataDi
         if args.model:
             inputs["SentencePiece model"] = stamp.digest(stamp.digest_file(args.model / "spm.model"))
     else:
-        missing = [f"{args.data}: {u!r}: {p}: no such file" for u, p in data.wav.items() if not Path(p).is_file()]
+        missing = [
+            f"{args.data}: {u!r}: {p}: no such file"
+            for u, p in data.wav.items()
+            if not audio.is_pipe(p) and not os.path.isfile(p)
+        ]
         if missing:
             raise datadir.DataError(missing)
         inputs["audio"] = data.fingerprint()
@@ -95,6 +103,7 @@ def run() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--job", type=int)
     parser.add_argument("--jobs", type=int)
+    parser.add_argument("--allow-pipes", action="store_true", help="run the commands that stand in wav.scp")
     parser.add_argument("sets", type=Path, nargs="*", help="training sets to learn from")
     args = parser.parse_intermixed_args()
     settings = LOADERS[args.stage](args.conf)
@@ -112,7 +121,8 @@ def run() -> None:
     if args.action == "merge":
         extract.merge(settings, data, args.out, args.jobs, inputs, args.conf)
     else:
-        extract.run_job(build(settings, args.model), settings, data, args.out, args.job, inputs)
+        made = build(settings, args.model, allow_pipes=args.allow_pipes)
+        extract.run_job(made, settings, data, args.out, args.job, inputs)
 
 
 if __name__ == "__main__":

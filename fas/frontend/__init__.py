@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fas import conf, stamp
+from fas import audio, conf, stamp
 from fas.datadir import DataDir
 
 Encoded = dict[str, np.ndarray | str]
@@ -145,3 +145,11 @@ def digest(settings: Any) -> str:
     """Identity of an encoder: its settings, and size and time of the local checkpoint that they name."""
     local = [Path(v) for v in (getattr(settings, "ckpt", None), getattr(settings, "model", None)) if v]
     return stamp.digest(repr(settings), *(stamp.stat_line(p) for p in local if p.exists()))
+
+
+def load_audio(utt: str, place: str, settings: S3PRLConf | WhisperConf | WhisperBlockConf, pipes: bool) -> np.ndarray:
+    """`audio.load` as the conf has it -> (samples,) float32 at 16 kHz. Raises AudioError that names the utterance."""
+    try:
+        return audio.load(place, settings.trim_db, settings.rms_dbfs, pipes)
+    except audio.AudioError as e:
+        raise audio.AudioError(f"utterance {utt!r}: {e}") from None

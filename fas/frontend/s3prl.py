@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fas import audio, fetch
+from fas import fetch
 from fas.conf import ConfError
 from fas.datadir import DataDir
-from fas.frontend import Encoded, S3PRLConf
+from fas.frontend import Encoded, S3PRLConf, load_audio
 
 SHORTEST = 1600  # samples (0.1 s): convolutional encoders give no frame at all below some 25 ms
 
@@ -23,8 +23,8 @@ SHORTEST = 1600  # samples (0.1 s): convolutional encoders give no frame at all 
 class S3PRLFrontend:
     """One utterance at a time, so that frames are just those of s3prl called directly."""
 
-    def __init__(self, settings: S3PRLConf, device: str):
-        self.settings, self.device = settings, device
+    def __init__(self, settings: S3PRLConf, device: str, allow_pipes: bool = False):
+        self.settings, self.device, self.allow_pipes = settings, device, allow_pipes
         self.model = load_upstream(settings.upstream, settings.ckpt).to(device).eval()
 
     def batches(self, data: DataDir) -> list[list[str]]:
@@ -41,7 +41,7 @@ class S3PRLFrontend:
     def encode(self, batch: list[str]) -> list[Encoded]:
         made = []
         for utt in batch:
-            samples = audio.load(self.wav[utt], self.settings.trim_db, self.settings.rms_dbfs)
+            samples = load_audio(utt, self.wav[utt], self.settings, self.allow_pipes)
             made.append({".": self.frames(samples).cpu().numpy().astype(self.settings.dtype)})
         return made
 

@@ -18,10 +18,10 @@ from whisper.model import Whisper
 from whisper.tokenizer import LANGUAGES, get_tokenizer
 from whisper.utils import compression_ratio
 
-from fas import audio, ctranslate2, fetch
+from fas import ctranslate2, fetch
 from fas.conf import ConfError
 from fas.datadir import DataDir
-from fas.frontend import Encoded, WhisperBlockConf, WhisperConf
+from fas.frontend import Encoded, WhisperBlockConf, WhisperConf, load_audio
 
 TOKENS_PER_SECOND = 12  # fast speech has some 6 words/s; text that needs more tokens than this is a loop
 TOKENS_AT_LEAST = 16
@@ -90,8 +90,8 @@ def log_mel(model: Whisper, samples: np.ndarray, seconds: int, device: str) -> T
 class WhisperFrontend:
     """Utterances of one padded length and language together, up to `size` of them."""
 
-    def __init__(self, settings: WhisperConf | WhisperBlockConf, device: str):
-        self.settings, self.device = settings, device
+    def __init__(self, settings: WhisperConf | WhisperBlockConf, device: str, allow_pipes: bool = False):
+        self.settings, self.device, self.allow_pipes = settings, device, allow_pipes
         self.model = load(settings.model, device)
         self.transcribes = isinstance(settings, WhisperConf)
         self.size = settings.batch if self.transcribes else BATCH
@@ -128,7 +128,7 @@ class WhisperFrontend:
         return [g[i : i + size] for _, g in sorted(groups.items()) for i in range(0, len(g), size)]
 
     def encode(self, batch: list[str]) -> list[Encoded]:
-        audios = [audio.load(self.wav[u], self.settings.trim_db, self.settings.rms_dbfs) for u in batch]
+        audios = [load_audio(u, self.wav[u], self.settings, self.allow_pipes) for u in batch]
         made: list[Encoded] = [{} for _ in batch]
         by_length: dict[tuple[int, str], list[int]] = {}
         for i, samples in enumerate(audios):
