@@ -29,9 +29,9 @@ datadir=data  # data directories
 dumpdir=dump  # features
 expdir=exp  # models and results
 num_gpus=1  # GPUs that share each training
-skip_bad=false  # leave out utterances whose audio can't be used, listed in data/<set>/skipped; else they are errors
+skip_bad=false  # leave out utterances whose audio can't be used, listed in data/<set>/{dropped,skipped}; else errors
 allow_pipes=false  # run the commands that stand in wav.scp; else they are errors
-prepare=  # data preparation, run as: PREPARE CORPORA DATADIR NJ
+prepare=  # data preparation, run as: PREPARE [--skip-bad true] CORPORA DATADIR NJ
 sets=  # data directories to extract features of, a list
 train_sets=  # training sets, a list
 dev_sets=  # dev sets, a list
@@ -86,6 +86,7 @@ if within 0; then
   begin 0 "data"
   if [[ -n $prepare ]]; then
     read -ra prepare_command <<<"$prepare"
+    if $skip_bad; then prepare_command+=(--skip-bad true); fi
     "${prepare_command[@]}" "$corpora" "$datadir" "$nj"
   fi
   check=(--audio)

@@ -178,12 +178,13 @@ def make(
     emotions: list[str],
     drop: Callable[[Utterance], str | None] = lambda _: None,
     longest: float = float("inf"),
+    skip_bad: bool = False,
 ) -> tuple[DataDir, list[str]]:
     """A data directory of the utterances, and a line for each that is left out: `drop` gives a reason or it lasts
-    longer than `longest` seconds.
+    longer than `longest` seconds, or with skip_bad its audio can't be opened.
 
-    Raises DataError naming every file that is none of the corpus's, every duplicate, every unknown label and all audio
-    that can't be opened.
+    Raises DataError naming every file that is none of the corpus's, every duplicate, every unknown label and, without
+    skip_bad, all audio that can't be opened.
     """
     data = DataDir(corpus=corpus, emotions=emotions, wav={}, utt2spk={}, utt2emo={}, utt2dur={})
     problems, dropped = [], []
@@ -208,7 +209,10 @@ def make(
             problems += e.problems
             continue
         except audio.AudioError as e:
-            problems.append(f"utterance {u.utt!r}: {e}")
+            if skip_bad:
+                dropped.append(f"{u.utt} audio can't be opened: {e}")
+            else:
+                problems.append(f"utterance {u.utt!r}: {e}")
             continue
         if seconds > longest:
             dropped.append(f"{u.utt} lasts longer than {longest:g} s and is no utterance")
@@ -448,9 +452,16 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labels", choices=("seven", "native"), default="seven", help="the paper's classes or its own")
     parser.add_argument("--skip-missing", choices=("true", "false"), default="false", help="true: go on without it")
+    add_skip_bad(parser)
     parser.add_argument("corpora", type=Path, metavar="CORPORA", help="folder that holds the corpora")
     parser.add_argument("datadir", type=Path, metavar="DATADIR", help="gets DATADIR/<corpus> and its subsets")
     return parser
+
+
+def add_skip_bad(parser: argparse.ArgumentParser) -> None:
+    """The option that run.sh hands on."""
+    says = "true: leave out audio that can't be opened"
+    parser.add_argument("--skip-bad", choices=("true", "false"), default="false", help=says)
 
 
 def prepare(
@@ -467,7 +478,8 @@ def prepare(
         print(f"skipped {name}: {e}", file=sys.stderr)
         return
     seven = args.labels == "seven"
-    data, dropped = make(name, utterances, corpus.emotions(seven), mapper(corpus, seven), corpus.longest)
+    skip_bad = args.skip_bad == "true"
+    data, dropped = make(name, utterances, corpus.emotions(seven), mapper(corpus, seven), corpus.longest, skip_bad)
     if corpus.splits == "speakers":
         split_by_speaker(utterances)
     check_splits(name, corpus.splits, utterances)

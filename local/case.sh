@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Make the embedded corpus case_mini and its data directories.
-# local/case.sh [--utts N] [--seed S] CORPORA DATADIR NJ
+# local/case.sh [--utts N] [--seed S] [--skip-bad true] CORPORA DATADIR NJ
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
 # Options
 utts=0  # cut small to some N utterances; 0: all
 seed=1  # seed of the corpus
+skip_bad=false  # leave out audio that can't be opened, listed in DATADIR/case_mini/dropped
 # End of options
 . "$FAS_ROOT/utils/parse_options.sh"
 if [[ $# -ne 3 ]]; then echo "usage: $0 [options] CORPORA DATADIR NJ; see --help" >&2; exit 2; fi
 size=()
 if ((utts > 0)); then size=(--utts "$utts"); fi
 "$FAS_PYTHON" "$FAS_ROOT/local/case_mini.py" --seed "$seed" --nj "$3" ${size[@]+"${size[@]}"} "$1/case_mini"
-"$FAS_PYTHON" "$FAS_ROOT/local/case_data.py" "$1/case_mini" "$2/case_mini"
+"$FAS_PYTHON" "$FAS_ROOT/local/case_data.py" --skip-bad "$skip_bad" "$1/case_mini" "$2/case_mini"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The embedded corpus as data directories: local/case_data.py CORPUS DATADIR/case_mini.
+"""The embedded corpus as data directories: local/case_data.py [--skip-bad true] CORPUS DATADIR/case_mini.
 
 CORPUS is the folder that local/case_mini.py made; writes the whole corpus and its subsets
 {train,dev,test_congruent,test_conflict}, with utt2sem, the emotion of the words.
@@ -14,12 +14,14 @@ from fas.datadir import EMOTIONS
 
 def run() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    corpora.add_skip_bad(parser)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
     pairs = list(corpora.case_mini(args.corpus))
     split_of = {u.utt: split for split, u in pairs}
-    data, dropped = corpora.make("case_mini", (u for _, u in pairs), list(EMOTIONS))
+    skip_bad = args.skip_bad == "true"
+    data, dropped = corpora.make("case_mini", (u for _, u in pairs), list(EMOTIONS), skip_bad=skip_bad)
     corpora.write(data, dropped, args.out)
     for split in sorted(set(split_of.values())):
         data.subset(lambda u, s=split: split_of[u] == s).write(args.out / split)

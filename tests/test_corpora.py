@@ -542,6 +542,10 @@ def test_crema_d_bad_files_and_disjoint_speakers(root: Path, prepare: Prepare) -
     (root / "crema_d/AudioWAV/1001_IEO_SAD_LO.wav").write_text("version https://git-lfs.github.com/spec/v1\n")
     with pytest.raises(SystemExit, match=r"1001_IEO_SAD_LO\.wav: not readable as audio"):
         prepare("crema_d")
+    data = prepare("crema_d", "--skip-bad", "true")
+    check_kaldi(data)
+    assert len(table(data / "wav.scp")) == 12
+    assert "SAD_LO audio can't be opened: " in (data / "dropped").read_text()
 
 
 def test_tess_odd_names(root: Path, prepare: Prepare) -> None:

@@ -92,3 +92,7 @@ def test_wrong_audio_stops_stage_0_with_every_name(tmp_path: Path) -> None:
         assert wav.name in done.stderr and says in done.stderr
     assert (folder / "data/case_mini/wav.scp").read_bytes() == before
     assert not (folder / "dump").exists()
+    assert run(*recipe(folder, "--stop-stage", 0, "--skip-bad", "true"), env=ENV).returncode == 0
+    dropped = (folder / "data/case_mini/dropped").read_text().splitlines()
+    assert [line.split()[0] for line in dropped] == [wav.stem for wav in wavs[:3]]
+    assert len((folder / "data/case_mini/wav.scp").read_bytes().splitlines()) == len(wavs) - 3

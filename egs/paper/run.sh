@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 skip=false
+skip_bad=false
 corpora=corpora
 datadir=data
 stage=0
@@ -14,6 +15,7 @@ options=()
 while [[ $# -gt 0 ]]; do
   case $1 in
     --skip-missing) skip=${2:?--skip-missing needs a value}; shift 2 ;;
+    --skip-bad) skip_bad=${2:?--skip-bad needs a value}; options+=("$1" "$2"); shift 2 ;;
     --corpora | --datadir | --stage) declare "${1#--}=${2:?$1 needs a value}"; options+=("$1" "$2"); shift 2 ;;
     *) options+=("$1"); shift ;;
   esac
@@ -24,7 +26,7 @@ test=(meld/test ravdess/fold1/test esd/test)
 zero_shot=(case emo_emilia emovo emodb)
 if [[ $stage == 0 ]]; then
   list=$(IFS=,; echo "${names[*]}")
-  ../../steps/prepare_data.sh --names "$list" --skip-missing "$skip" "$corpora" "$datadir"
+  ../../steps/prepare_data.sh --names "$list" --skip-missing "$skip" --skip-bad "$skip_bad" "$corpora" "$datadir"
 fi
 there() {  # sets -> those whose data directories are there, with a suffix; all of them where nothing may be skipped
   local suffix=$1 set
