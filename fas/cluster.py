@@ -265,10 +265,18 @@ def main(engine: Engine, doc: str | None) -> int:
 
 
 def run_task(folder: Path, attempt: str) -> int:
-    """On the node: run this task's job and write its status; ended by the scheduler, write none."""
+    """On the node: run this task's job and write its status; ended by the scheduler, write none.
+
+    A scheduler may start a task again whose first run has come to its end meanwhile. Then nothing is left to do, nor
+    when its launcher has ended too and taken the folder away.
+    """
+    if not folder.exists():
+        return 0
     call = Call(**json.loads((folder / "call.json").read_text()))
     task = os.environ.get("SLURM_ARRAY_TASK_ID") or os.environ["SGE_TASK_ID"]
     job = json.loads((folder / f"jobs.{attempt}.json").read_text())[int(task) - 1]
+    if (folder / f"status.{job}").exists():
+        return 0
     process = launcher.start(call, job, int(call.options.get("num_threads", 1)))
 
     def stop(number: int, _frame: object) -> None:

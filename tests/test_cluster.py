@@ -3,6 +3,7 @@
 Bringing one up needs root; without, the tests are skipped.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -213,7 +214,7 @@ def sge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         until(lambda: run("timeout", "5", "qconf", "-sh", env=env).returncode == 0)
         tool("qconf", "-as", "localhost")
         change("-Ae", "host", HOST)
-        own = {"min_uid": "0", "min_gid": "0", "execd_spool_dir": str(spool / "execd")}
+        own = {"min_uid": "0", "min_gid": "0", "execd_spool_dir": str(spool / "execd"), "load_report_time": "0:0:2"}
         change("-Mconf", "global", changed(tool("qconf", "-sconf"), own | {"reporting_params": REPORTING}))
         fast = {"schedule_interval": "0:0:1", "flush_submit_sec": "1", "flush_finish_sec": "1"}
         change("-Msconf", "sched", changed(tool("qconf", "-ssconf"), fast | {"job_load_adjustments": "NONE"}))
@@ -295,6 +296,35 @@ def test_a_requeued_task_is_waited_for(slurm: Cluster, tmp_path: Path) -> None:
     _, said = launcher.communicate(timeout=200)
     assert launcher.returncode == 0, said
     assert (tmp_path / "began").read_text() == "xx"
+
+
+def test_a_rescheduled_task_of_grid_engine_is_waited_for(sge: Cluster, tmp_path: Path) -> None:
+    """What happens to the tasks of a host that is lost or a queue that is suspended: they are started again."""
+    code = FIRST + "new and p.endswith('1') and time.sleep(300)"
+    launcher = sge.start("JOB=1:2", tmp_path / "x.JOB.log", sys.executable, "-c", code, tmp_path / "JOB")
+    until((tmp_path / "1").exists)
+    assert run("qmod", "-rj", f"{sge.number()}.1", env=sge.env).returncode == 0
+    _, said = launcher.communicate(timeout=200)
+    assert launcher.returncode == 0 and "submitted again" not in said, said
+    assert [(tmp_path / j).read_text() for j in "12"] == ["xx", "x"]
+
+
+def test_a_task_that_is_started_again_behind_its_end_does_nothing(tmp_path: Path, python_path: None) -> None:
+    """As when Grid Engine reschedules a task and its host ends it later than the task itself does."""
+    code = f"open({str(tmp_path / 'ran')!r}, 'a').write('x')"
+    call = {"jobs": [3], "name": "JOB", "log": str(tmp_path / "JOB.log"), "command": [sys.executable, "-c", code]}
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "call.json").write_text(json.dumps(call | {"options": {}}))
+    (folder / "jobs.1.json").write_text("[3]")
+    task = (sys.executable, "-m", "fas.cluster", folder, 1)
+    for _ in range(2):
+        assert run(*task, env=os.environ | {"SGE_TASK_ID": "1"}).returncode == 0
+        assert (folder / "status.3").read_text() == "0\n"
+    shutil.rmtree(folder)
+    done = run(*task, env=os.environ | {"SGE_TASK_ID": "1"})
+    assert done.returncode == 0 and not done.stderr and not folder.exists()
+    assert (tmp_path / "ran").read_text() == "x"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
