@@ -28,11 +28,11 @@ case $status in
 esac
 pipes=()
 if $allow_pipes; then pipes+=(--allow-pipes); fi
-if [[ $stage != text ]]; then "$FAS_ROOT/utils/validate_data_dir.sh" --audio "${pipes[@]}" "$data" >&2; fi
+if [[ $stage != text ]]; then "$FAS_ROOT/utils/validate_data_dir.sh" --audio ${pipes[@]+"${pipes[@]}"} "$data" >&2; fi
 utts=$(wc -l <"$data/wav.scp")
 if ((nj > utts)); then nj=$utts; fi
 "$FAS_ROOT/utils/split_data.sh" "$data" "$nj"
 mkdir -p "$out"
 "${launcher[@]}" JOB="1:$nj" "$out/log/extract.JOB.log" \
-  "$FAS_PYTHON" -m fas.bin.extract "$stage" job "${common[@]}" --data "$data/split$nj/JOB" --job JOB "${pipes[@]}"
+  "$FAS_PYTHON" -m fas.bin.extract "$stage" job "${common[@]}" --data "$data/split$nj/JOB" --job JOB ${pipes[@]+"${pipes[@]}"}
 "$FAS_PYTHON" -m fas.bin.extract "$stage" merge "${common[@]}" --data "$data" --jobs "$nj"
