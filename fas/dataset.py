@@ -37,8 +37,9 @@ class Store:
             if not stamp.is_whole(self.folder, self.inputs):
                 self._make(folder)
         self.index: dict[str, list[int]] = json.loads((self.folder / "index.json").read_text())
-        self.patches = np.load(self.folder / "patches.npy", mmap_mode="r", allow_pickle=False)
-        self.moments = np.load(self.folder / "moments.npy", mmap_mode="r", allow_pickle=False)
+        # as plain arrays, still on disk: cutting a piece out of numpy's memmap class takes longer
+        self.patches = np.asarray(np.load(self.folder / "patches.npy", mmap_mode="r", allow_pickle=False))
+        self.moments = np.asarray(np.load(self.folder / "moments.npy", mmap_mode="r", allow_pickle=False))
         self.dim = self.patches.shape[1]
 
     def _make(self, folder: Path) -> None:

@@ -9,5 +9,5 @@ if ! _fas_satisfied "$FAS_PYTHON" tests/requirements.txt; then
   "$FAS_PYTHON" -m uv pip install -q --python "$FAS_PYTHON" -r tests/requirements.txt
 fi
 "$FAS_PYTHON" -m ruff check -q .
-"$(dirname "$FAS_PYTHON")/shellcheck" -x -P SCRIPTDIR run.sh path.sh cmd.sh steps/*.sh utils/*.sh local/*.sh tests/run.sh egs/*/*.sh .ci/run
+"$(dirname "$FAS_PYTHON")/shellcheck" -x -P SCRIPTDIR run.sh path.sh cmd.sh steps/*.sh utils/*.sh local/*.sh tests/run.sh egs/*/*.sh benchmarks/run.sh .ci/run
 exec "$FAS_PYTHON" -m pytest "$@"

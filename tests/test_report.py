@@ -90,6 +90,20 @@ def test_tables(scored: Path) -> None:
     assert not re.search(r"(src|href)=.https?:|url\(|@import", page)
 
 
+def test_whole_results_are_left_as_they_are(scored: Path) -> None:
+    assert report(scored).returncode == 0
+    made = {p: p.stat().st_mtime_ns for p in (scored / "exp").glob("*.*")}
+    done = report(scored)
+    assert done.returncode == 0 and "nothing to do" in done.stderr
+    assert {p: p.stat().st_mtime_ns for p in (scored / "exp").glob("*.*")} == made
+    result = scored / "exp/words/fold1/seed1/score/toy-fold1-test/result.json"
+    result.write_text(result.read_text().replace("in-domain", "elsewhere"))
+    done = report(scored)
+    assert "because of a changed scores" in done.stderr and "(elsewhere, " in (scored / "exp/RESULTS.md").read_text()
+    (scored / "exp/report.html").write_text("")
+    assert "not as it was written" in report(scored).stderr and (scored / "exp/report.html").stat().st_size > 1000
+
+
 def test_outside_systems_and_published_figures(scored: Path) -> None:
     utts = [line.split()[0] for line in (scored / "data/other/utt2emo").read_text().splitlines()]
     (scored / "llm").write_text("".join(f"{u} happy\n" for u in utts))

@@ -74,7 +74,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("name", ["fbank", "hf_hubert_custom", "hf_wav2vec2_custom", "wavlm_local"])
-@pytest.mark.parametrize("layer", [-1, "mean", [0, -1]])
+@pytest.mark.parametrize("layer", [-1, 0, "mean", [0, -1]])
 def test_frames_are_those_of_s3prl_called_directly(
     name: str, layer: object, checkpoints: dict[str, Path], small: DataDir
 ) -> None:
@@ -94,6 +94,13 @@ def test_frames_are_those_of_s3prl_called_directly(
             "[0, -1]": lambda h=hidden: torch.cat([h[0], h[-1]], -1),
         }.get(str(layer), lambda h=hidden: h[layer])()[0]
         assert np.array_equal(frontend.encode([utt])[0]["."], expected.numpy())
+
+
+@pytest.mark.parametrize("name", ["hf_hubert_custom", "wavlm_local"])
+def test_layers_above_the_one_asked_for_are_not_computed(name: str, checkpoints: dict[str, Path]) -> None:
+    confs = (S3PRLConf(name, ckpt=str(checkpoints[name]), layer=layer) for layer in (-1, 0))
+    whole, cut = (sum(p.numel() for p in S3PRLFrontend(c, "cpu").model.parameters()) for c in confs)
+    assert cut < whole
 
 
 def test_jobs_and_arks(small: DataDir, tmp_path: Path, checkpoints: dict[str, Path], python_path: None) -> None:

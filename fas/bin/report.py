@@ -3,6 +3,8 @@
 python -m fas.bin.report --out exp --datadir data --model "exp/{system}/fold{fold}" --systems "fas words" --folds "1 2"
     --seeds "1 2 3" --feats text=dump/text/y ... [--reference fas] [--words-system words] [--external NAME=FILE ...]
 An external system is a file of `utterance label` lines; it stands in the table of every set that it has all of.
+Whole outputs of the same scores, by the same program, are left as they are; finding that out imports neither numpy nor
+torch.
 """
 
 import argparse
@@ -12,18 +14,42 @@ import re
 from collections import defaultdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from fas import analysis, cli, conf, datadir, plots, report, stamp
+from fas import cli, conf, datadir, stamp
 from fas.bin.train import fill, parse_feats
 
-Cells = dict[tuple[str, str], analysis.Cell]
+if TYPE_CHECKING:
+    from fas import analysis
+
+Cells = dict[tuple[str, str], "analysis.Cell"]
+DONE = ".report.json"
+PACKAGES = ("torch", "s3prl", "openai-whisper", "transformers", "scikit-learn")
+
+
+def inputs_of(args: argparse.Namespace) -> dict[str, str]:
+    """Digests of all that the page and the tables are made from, this program among that."""
+    folders = [fill(args.model, system=s, fold=f) for s in args.systems.split() for f in args.folds.split() or [""]]
+    results = [p for f in folders for n in args.seeds.split() for p in sorted((f / f"seed{n}").glob("**/*.json*"))]
+    tables = [p for name in ("utt2spk", "utt2sem", "wav.scp") for p in sorted(args.datadir.glob(f"*/{name}"))]
+    for folder in parse_feats(args.feats).values():
+        tables += [p for name in ("text", "tokens", "conf.yaml") for p in sorted(folder.glob(f"*/{name}"))]
+    others = [Path(entry.partition("=")[2]) for entry in args.external] + ([args.published] if args.published else [])
+    program = sorted(p for p in Path(cli.__file__).parent.rglob("*") if p.suffix in (".py", ".html", ".css", ".js"))
+    inputs = {
+        "configuration": stamp.digest(*(f"{k} {v}" for k, v in sorted(vars(args).items())), *map(version, PACKAGES)),
+        "scores": stamp.digest(*(stamp.stat_line(p) for p in results)),
+    }
+    files = {"tables": tables, "outside figures": others, "program": program}
+    for name, paths in files.items():
+        inputs[name] = stamp.digest(*(f"{p} {stamp.digest_file(p)}" for p in paths if p.exists()))
+    return inputs
 
 
 def collect(model: str, systems: list[str], folds: list[str], seeds: list[int]) -> Cells:
     """(system, set) -> its scores; the fold is taken out of a set's name."""
+    from fas import analysis
+
     cells: Cells = defaultdict(analysis.Cell)
     for system in systems:
         for fold in folds:
@@ -40,6 +66,10 @@ def collect(model: str, systems: list[str], folds: list[str], seeds: list[int]) 
 
 def add_external(cells: Cells, name: str, path: Path) -> None:
     """Score a file of `utterance label` lines on every set that it has all utterances of. Raises DataError."""
+    import numpy as np
+
+    from fas import analysis
+
     table = datadir.read_table(path, ordered=False)
     found = False
     for shown in sorted({s for _, s in cells}):
@@ -67,6 +97,10 @@ def read_tables(root: Path, name: str) -> dict[str, str]:
 
 def dev_figures(model: str, system: str, folds: list[str], seeds: list[int]) -> dict[str, float] | None:
     """Mean and deviation over seeds of the dev UAR (mean over folds) of the chosen epochs; None for outside systems."""
+    import numpy as np
+
+    from fas import analysis
+
     by_seed = []
     for seed in seeds:
         paths = [fill(model, system=system, fold=f) / f"seed{seed}" / "conf.yaml" for f in folds]
@@ -80,8 +114,10 @@ def pm(value: dict[str, float] | None) -> str:
     return f"{100 * value['mean']:.2f} ± {100 * value['std']:.2f}" if value else ""
 
 
-def compare(rows: dict[str, dict[str, Any]], cells: dict[str, analysis.Cell], reference: str, speakers: dict) -> None:
+def compare(rows: dict[str, dict[str, Any]], cells: "dict[str, analysis.Cell]", reference: str, speakers: dict) -> None:
     """Add to each row its difference to the reference system, and the corrected p of the paired test."""
+    from fas import analysis
+
     if reference not in cells:
         return
     base = cells[reference].correct()
@@ -150,6 +186,8 @@ def conflict_tables(found: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
 
 def analyse_conflict(cells: Cells, args: argparse.Namespace, utt2sem: dict[str, str]) -> dict[str, dict[str, Any]]:
     """Set -> system -> conflict figures; subsets of one data directory with utt2sem are taken together."""
+    from fas import analysis
+
     groups: dict[str, dict[str, analysis.Cell]] = defaultdict(dict)
     for (system, name), cell in cells.items():
         known = any(u in utt2sem for u in cell.every[0].utts)
@@ -212,6 +250,12 @@ def run() -> None:
     parser.add_argument("--external", action="append", default=[], metavar="NAME=FILE")
     parser.add_argument("--published", type=Path)
     args = parser.parse_args()
+    inputs = inputs_of(args)
+    if stamp.is_whole(args.out, inputs, DONE):
+        stamp.log(f"{args.out / 'RESULTS.md'}: whole, nothing to do")
+        return
+    from fas import plots, report
+
     seeds, folds, systems = [int(s) for s in args.seeds.split()], args.folds.split() or [""], args.systems.split()
     cells = collect(args.model, systems, folds, seeds)
     for entry in args.external:
@@ -236,6 +280,7 @@ def run() -> None:
     made_from = facts(args, systems, folds, seeds)
     text = "\n".join(["# Results", "", *made_from, "", *lines, *REMARKS]) + "\n"
 
+    stamp.unmark(args.out, DONE)
     with stamp.write_aside(args.out / "results.json") as f:
         json.dump({"sets": tables, "conflict": conflicts}, f, indent=1)
     plots.accuracies(tables, args.out / "results.png")
@@ -254,6 +299,8 @@ def run() -> None:
         f.write(report.render(cells, tables, conflicts, published, made_from, models, roles, sources))
     with stamp.write_aside(args.out / "RESULTS.md") as f:
         f.write(text)
+    pictures = sorted(p.name for p in args.out.glob("*.png"))
+    stamp.mark_whole(args.out, inputs, ["results.json", "report.html", "RESULTS.md", *pictures], DONE)
     print(text)
 
 
@@ -276,13 +323,12 @@ def facts(args: argparse.Namespace, systems: list[str], folds: list[str], seeds:
     feats = sorted({f"{k}: {v}" for d in described for k, v in d["feats"].items()})
     sizes = sorted({d["train_utterances"] for d in described})
     data = stamp.digest(*sorted({d["data"] for d in described}))
-    packages = ("torch", "s3prl", "openai-whisper", "transformers", "scikit-learn")
     return [
         f"- trained on {', '.join(sorted({c for d in described for c in d['train_corpora']}))}, "
         f"{' or '.join(map(str, sizes))} utterances (data {data[:12]}); {len(folds)} fold{'s' * (len(folds) > 1)}, "
         f"seeds {args.seeds}",
         f"- encoders {', '.join(feats)}",
-        f"- Python {platform.python_version()}, {', '.join(f'{p} {version(p)}' for p in packages)}",
+        f"- Python {platform.python_version()}, {', '.join(f'{p} {version(p)}' for p in PACKAGES)}",
     ]
 
 

@@ -1,0 +1,43 @@
+"""Two jobs of one thread on two cores against one job of one thread: a whole steps/transcribe.sh, loading included.
+
+benchmarks/jobs.py --work FOLDER --utts N --rounds R --rows FILE
+"""
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from side_by_side import add_row, options, ratios
+from whisper_stage import sample
+
+from fas import datadir
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--utts", type=int, required=True, help="utterances a round")
+    args = parser.parse_args()
+    data = datadir.combine(datadir.read(args.work / "data" / name) for name in ("ravdess", "emodb"))
+    chosen, out = args.work / "jobs/data", args.work / "jobs/out"
+    sample(data, args.utts, 1)[0].write(chosen)
+    launcher = f"{os.environ['FAS_PYTHON']} {ROOT}/utils/run.py --num-threads 1"
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(args.rounds):
+        for jobs in seconds:
+            shutil.rmtree(out, ignore_errors=True)
+            command = [ROOT / "steps/transcribe.sh", "--nj", str(jobs), "--cmd", launcher]
+            command += ["--conf", ROOT / "conf/whisper/base.yaml", chosen, out]
+            started = time.perf_counter()
+            subprocess.run(["bash", *map(str, command)], check=True)
+            seconds[jobs].append(time.perf_counter() - started)
+            print(f"{jobs} jobs: {seconds[jobs][-1]:.1f} s", flush=True)
+    note = f"steps/transcribe.sh on {args.utts} utterances, one job {min(seconds[1]):.0f} s"
+    add_row(args.rows, "two jobs on two cores", "one job of one thread", "1.9 x", ratios(seconds[1], seconds[2]), note)
+
+
+if __name__ == "__main__":
+    run()
