@@ -1,6 +1,6 @@
 """A trained model as a folder that stands alone: weights as safetensors, conf, labels and card.
 
-OUT/{conf.yaml labels model.safetensors README.md}; words/ and voice/ hold the companions' conf and weights;
+OUT/{conf.yaml labels model.safetensors model.onnx README.md}; words/ and voice/ hold the same of the companions;
 encoders/ holds what an encoder's conf names by a path. Encoders that a conf names by a public name are fetched on
 first use, as in the recipe.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from safetensors.torch import save
 
-from fas import __version__, conf, corpora, page, stamp, train
+from fas import __version__, conf, corpora, graph, page, stamp, train
 
 PATHS = ("ckpt", "model", "folder")  # keys of an encoder's conf that may name a path
 CASE_MINI = "synthetic speech made by eSpeak NG from lines of this project: MIT, as the code"
@@ -50,6 +50,8 @@ def _described(model: Path) -> dict[str, Any]:
         raise conf.ConfError(f"{model}: the logistic regression is a yardstick and is not exported")
     if described["norm"] == "speaker":
         raise conf.ConfError(f"{model}: needs all utterances of a speaker (norm: speaker), so it can't take one file")
+    if described["choice"] == "random":
+        raise conf.ConfError(f"{model}: draws its tokens anew each time (choice: random), which no graph can")
     if "encoders" not in described:
         raise conf.ConfError(f"{model}/conf.yaml: does not say which encoders it was trained with; train it again")
     return described
@@ -72,11 +74,12 @@ def _carry(kind: str, values: dict[str, Any], out: Path) -> dict[str, Any]:
 
 
 def _write(model: Path, described: dict[str, Any], labels: str, out: Path) -> None:
-    """Conf, labels and weights of one head."""
+    """Conf, labels, weights and graph of one head."""
     checkpoint = train.load_checkpoint(model / "best.pt")
     head = train.build_model(train.settings_of(described), checkpoint["dims"], len(labels.split()))
     head.load_state_dict(checkpoint["state"])
     (out / "model.safetensors").write_bytes(save({k: v.contiguous() for k, v in head.state_dict().items()}))
+    graph.write(head.eval(), out / "model.onnx")
     (out / "labels").write_text(labels, encoding="utf-8")
     with (out / "conf.yaml").open("w", encoding="utf-8") as f:
         yaml.safe_dump(described | {"exported": __version__}, f, sort_keys=False, allow_unicode=True)
