@@ -17,7 +17,10 @@ from safetensors.torch import save
 from fas import __version__, conf, corpora, graph, page, stamp, train
 
 PATHS = ("ckpt", "model", "folder")  # keys of an encoder's conf that may name a path
-CASE_MINI = "synthetic speech made by eSpeak NG from lines of this project: MIT, as the code"
+CASE_MINI = (
+    "lines of this project, spoken by eSpeak NG, whose licence (GPL) covers the program and not the speech that it "
+    "makes: MIT, as the code"
+)
 
 
 def export(model: Path, out: Path, companions: dict[str, Path]) -> None:
@@ -87,14 +90,18 @@ def _write(model: Path, described: dict[str, Any], labels: str, out: Path) -> No
 
 def card(model: Path, described: dict[str, Any], labels: list[str], companions: list[str]) -> str:
     """The model card, with the front matter that model hubs read."""
+    licences = {name: licence(name) for name in described["train_corpora"]}
+    own = described["train_corpora"] == ["case_mini"]
+    shared = next(iter(licences.values())) if len(set(licences.values())) == 1 else ""
     results = [json.loads(p.read_text()) for p in sorted(model.glob("score/*/result.json"))]
     return page.ENVIRONMENT.get_template("card.md").render(
         described=described,
         labels=labels,
         companions=companions,
         results=results,
-        licences={name: licence(name) for name in described["train_corpora"]},
-        own=described["train_corpora"] == ["case_mini"],
+        licences=licences,
+        own=own,
+        licence="MIT" if own else shared if shared.startswith("CC ") else "",
         sha256=stamp.digest_file(model / "best.pt"),
     )
 
