@@ -100,6 +100,7 @@ def card(model: Path, described: dict[str, Any], labels: list[str], companions: 
         companions=companions,
         results=results,
         licences=licences,
+        papers={name: paper for name in licences if (paper := _of_corpus(name, "paper"))},
         own=own,
         licence="MIT" if own else shared if shared.startswith("CC ") else "",
         sha256=stamp.digest_file(model / "best.pt"),
@@ -108,7 +109,10 @@ def card(model: Path, described: dict[str, Any], labels: list[str], companions: 
 
 def licence(corpus: str) -> str:
     """What conf/corpora says of a corpus's licence."""
+    return CASE_MINI if corpus == "case_mini" else _of_corpus(corpus, "licence") or "see its publisher"
+
+
+def _of_corpus(corpus: str, key: str) -> str:
+    """An entry of conf/corpora/<corpus>.yaml; empty where there is none."""
     path = corpora.CONF / "corpora" / f"{corpus}.yaml"
-    if path.exists():
-        return str(conf.load(path).get("licence", "see its publisher"))
-    return CASE_MINI if corpus == "case_mini" else "see its publisher"
+    return str(conf.load(path).get(key, "")) if path.exists() else ""
