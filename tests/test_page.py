@@ -184,18 +184,15 @@ def results_of(folder: Path, count: int) -> Path:
 
 
 def test_a_page_of_five_thousand_utterances(browser: webdriver.Chrome, tmp_path: Path) -> None:
-    """Its weight is that of the utterances to listen to, whatever the size of the sets. -s tells how long it opens."""
-    pages = {count: results_of(tmp_path / str(count), count) for count in (200, 5000)}
-    nodes, shown = {}, "return document.querySelectorAll('*').length"
-    for count, page in pages.items():
-        browser.get(page.as_uri())
-        assert severe(browser) == [] and requests(browser) == []
-        nodes[count] = browser.execute_script(shown)
-        took = browser.execute_script("return performance.timing.loadEventEnd - performance.timing.navigationStart")
-        print(f"{count} utterances: {page.stat().st_size} bytes, {nodes[count]} elements, open after {took} ms")
+    """Its weight is that of the twelve utterances to listen to, not of the sets. -s tells how long it takes to open."""
+    page = results_of(tmp_path / "many", 5000)
+    browser.get(page.as_uri())
+    assert severe(browser) == [] and requests(browser) == []
+    elements = browser.execute_script("return document.querySelectorAll('*').length")
+    took = browser.execute_script("return performance.timing.loadEventEnd - performance.timing.navigationStart")
+    print(f"{page.stat().st_size} bytes, {elements} elements, open after {took} ms")
     assert "5000 utterances" in browser.find_element(By.ID, "results").text
-    assert nodes[5000] < 6000 and abs(nodes[5000] - nodes[200]) < 100
-    assert pages[5000].stat().st_size < 4_000_000
+    assert elements < 4000 and page.stat().st_size < 4_000_000
     articles = browser.find_elements(By.CSS_SELECTOR, ".utterance")
     assert len(articles) == 12
     for article in articles:  # no sound is decoded and no table laid out before it is asked for
