@@ -40,6 +40,7 @@ zero_shot_sets=  # zero-shot test sets, a list
 reference=fas  # the system that the others are compared with
 external=  # outside systems to set in the tables, a list of NAME=FILE, a file of lines "utterance label"
 published=  # YAML of published figures to set beside ours
+export_dir=  # folder to export the reference system to at the end, its first fold and seed; none: not exported
 # End of options
 . "$FAS_ROOT/utils/parse_options.sh"
 if [[ $# -ne 0 ]]; then echo "$0: unexpected argument $1; see --help" >&2; exit 2; fi
@@ -170,6 +171,14 @@ if within 6; then
   report+=(--reference "$reference" "${feats_list[@]/#/--feats=}" "${external_list[@]/#/--external=}")
   if [[ -n $published ]]; then report+=(--published "$published"); fi
   "$FAS_PYTHON" -m fas.bin.report "${report[@]}"
+  if [[ -n $export_dir ]]; then
+    one=${model/\{fold\}/${folds%% *}}/seed${seeds%% *}
+    export_args=(--model "${one/\{system\}/$reference}" --out "$export_dir")
+    for name in words voice; do  # companions, where they were trained beside it
+      if [[ " ${systems[*]} " == *" $name "* && $name != "$reference" ]]; then export_args+=("--$name" "${one/\{system\}/$name}"); fi
+    done
+    "$FAS_PYTHON" -m fas.bin.export "${export_args[@]}"
+  fi
   end 6
   log "look at $expdir/report.html"
 fi

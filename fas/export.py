@@ -1,6 +1,6 @@
 """A trained model as a folder that stands alone: weights as safetensors, conf, labels and card.
 
-OUT/{conf.yaml labels model.safetensors README.md}; words/ and voice/ hold the companions' conf and weights;
+OUT/{conf.yaml labels model.safetensors model.onnx README.md}; words/ and voice/ hold the same of the companions;
 encoders/ holds what an encoder's conf names by a path. Encoders that a conf names by a public name are fetched on
 first use, as in the recipe.
 """
@@ -14,10 +14,13 @@ from typing import Any
 import yaml
 from safetensors.torch import save
 
-from fas import __version__, conf, corpora, page, stamp, train
+from fas import __version__, conf, corpora, graph, page, stamp, train
 
 PATHS = ("ckpt", "model", "folder")  # keys of an encoder's conf that may name a path
-CASE_MINI = "synthetic speech made by eSpeak NG from lines of this project: MIT, as the code"
+CASE_MINI = (
+    "lines of this project, spoken by eSpeak NG, whose licence (GPL) covers the program and not the speech that it "
+    "makes: MIT, as the code"
+)
 
 
 def export(model: Path, out: Path, companions: dict[str, Path]) -> None:
@@ -50,6 +53,8 @@ def _described(model: Path) -> dict[str, Any]:
         raise conf.ConfError(f"{model}: the logistic regression is a yardstick and is not exported")
     if described["norm"] == "speaker":
         raise conf.ConfError(f"{model}: needs all utterances of a speaker (norm: speaker), so it can't take one file")
+    if described["choice"] == "random":
+        raise conf.ConfError(f"{model}: draws its tokens anew each time (choice: random), which no graph can")
     if "encoders" not in described:
         raise conf.ConfError(f"{model}/conf.yaml: does not say which encoders it was trained with; train it again")
     return described
@@ -72,11 +77,12 @@ def _carry(kind: str, values: dict[str, Any], out: Path) -> dict[str, Any]:
 
 
 def _write(model: Path, described: dict[str, Any], labels: str, out: Path) -> None:
-    """Conf, labels and weights of one head."""
+    """Conf, labels, weights and graph of one head."""
     checkpoint = train.load_checkpoint(model / "best.pt")
     head = train.build_model(train.settings_of(described), checkpoint["dims"], len(labels.split()))
     head.load_state_dict(checkpoint["state"])
     (out / "model.safetensors").write_bytes(save({k: v.contiguous() for k, v in head.state_dict().items()}))
+    graph.write(head.eval(), out / "model.onnx")
     (out / "labels").write_text(labels, encoding="utf-8")
     with (out / "conf.yaml").open("w", encoding="utf-8") as f:
         yaml.safe_dump(described | {"exported": __version__}, f, sort_keys=False, allow_unicode=True)
@@ -84,21 +90,29 @@ def _write(model: Path, described: dict[str, Any], labels: str, out: Path) -> No
 
 def card(model: Path, described: dict[str, Any], labels: list[str], companions: list[str]) -> str:
     """The model card, with the front matter that model hubs read."""
+    licences = {name: licence(name) for name in described["train_corpora"]}
+    own = described["train_corpora"] == ["case_mini"]
+    shared = next(iter(licences.values())) if len(set(licences.values())) == 1 else ""
     results = [json.loads(p.read_text()) for p in sorted(model.glob("score/*/result.json"))]
     return page.ENVIRONMENT.get_template("card.md").render(
         described=described,
         labels=labels,
         companions=companions,
         results=results,
-        licences={name: licence(name) for name in described["train_corpora"]},
-        own=described["train_corpora"] == ["case_mini"],
+        licences=licences,
+        papers={name: paper for name in licences if (paper := _of_corpus(name, "paper"))},
+        own=own,
+        licence="MIT" if own else shared if shared.startswith("CC ") else "",
         sha256=stamp.digest_file(model / "best.pt"),
     )
 
 
 def licence(corpus: str) -> str:
     """What conf/corpora says of a corpus's licence."""
+    return CASE_MINI if corpus == "case_mini" else _of_corpus(corpus, "licence") or "see its publisher"
+
+
+def _of_corpus(corpus: str, key: str) -> str:
+    """An entry of conf/corpora/<corpus>.yaml; empty where there is none."""
     path = corpora.CONF / "corpora" / f"{corpus}.yaml"
-    if path.exists():
-        return str(conf.load(path).get("licence", "see its publisher"))
-    return CASE_MINI if corpus == "case_mini" else "see its publisher"
+    return str(conf.load(path).get(key, "")) if path.exists() else ""

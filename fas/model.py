@@ -76,12 +76,12 @@ def patchify(frames: Tensor, lengths: Tensor, patch: int) -> tuple[Tensor, Tenso
     valid = lengths_to_mask(lengths, size).unsqueeze(-1).to(frames.dtype)
     if patch == 1:
         return frames * valid, lengths
-    tokens = -(-size // patch)
+    tokens = (size + patch - 1) // patch
     frames = nn.functional.pad(frames * valid, (0, 0, 0, tokens * patch - size))
     valid = nn.functional.pad(valid, (0, 0, 0, tokens * patch - size))
     total = frames.view(batch, tokens, patch, dim).sum(2)
     count = valid.view(batch, tokens, patch, 1).sum(2)
-    return total / count.clamp(min=1), -(-lengths // patch)
+    return total / count.clamp(min=1), (lengths + patch - 1) // patch
 
 
 def distil(tokens: Tensor, lengths: Tensor, budget: int | float | None, choice: str = "norm") -> Tokens:
@@ -133,7 +133,7 @@ class QueryFusion(nn.Module):
         """-> logits (B, C), and, where asked for, each token's attention (B, N), the mean over queries and heads."""
         tokens = self.norm_tokens(torch.cat([s.vectors for s in streams.values()], 1))
         mask = torch.cat([s.mask for s in streams.values()], 1)
-        queries = self.queries.expand(len(tokens), -1, -1)
+        queries = self.queries.expand(tokens.shape[0], -1, -1)
         attended, attention = self.attention(queries, tokens, tokens, key_padding_mask=~mask, need_weights=weights)
         hidden = self.norm_attention(queries + attended)
         hidden = self.norm_feed_forward(hidden + self.feed_forward(hidden))

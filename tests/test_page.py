@@ -9,13 +9,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
+import yaml
 from conftest import ROOT, free_port, run
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
+
+from fas import datadir, espeak
+from fas.datadir import DataDir
 
 FLAGS = [
     "--headless",
@@ -63,9 +68,12 @@ def browser(chromium: tuple[str, str], tmp_path: Path, speech: Path) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def speech(exported: tuple[Path, Path]) -> Path:
-    """An utterance of the embedded corpus's conflict test."""
-    return Path((exported[0] / "data/case_mini/test_conflict/wav.scp").read_text().split()[1])
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A spoken sentence."""
+    wav = tmp_path_factory.mktemp("speech") / "speech.wav"
+    samples = espeak.synthesise("What a wonderful surprise, thank you so much!", espeak.Settings("en-us+f2"))
+    soundfile.write(wav, samples, espeak.SAMPLE_RATE)
+    return wav
 
 
 def shot(browser: webdriver.Chrome, name: str) -> None:
@@ -124,6 +132,74 @@ def test_the_report(browser: webdriver.Chrome, exported: tuple[Path, Path]) -> N
     light = browser.execute_script(background)
     look(browser, 1280, 900, "dark")
     assert browser.execute_script(background) != light
+
+
+def results_of(folder: Path, count: int) -> Path:
+    """The page of three systems and three seeds on `count` utterances of a conflict set, with what stage 6 reads."""
+    chance = np.random.default_rng(0)
+    labels = ["neutral", "happy", "sad", "angry", "fear", "disgust", "surprise"]
+    data = DataDir("toy", {}, {}, {}, {}, labels)
+    folder.mkdir()
+    for i in range(20):  # four seconds of noise, which no codec makes small
+        soundfile.write(folder / f"{i}.wav", chance.normal(0, 0.1, 64000), 16000)
+    for i in range(count):
+        utt = f"spk{i % 50:02d}_{i:05d}"
+        data.wav[utt], data.utt2spk[utt], data.utt2dur[utt] = str(folder / f"{i % 20}.wav"), f"spk{i % 50:02d}", 4.0
+        data.utt2emo[utt], data.utt2sem[utt] = chance.choice(labels), chance.choice(labels)
+    data.write(folder / "data/toy")
+    for name in ("ssl", "text", "whisper"):
+        (folder / name / "toy").mkdir(parents=True)
+    datadir.write_table(folder / "ssl/toy/utt2num_frames", dict.fromkeys(data.utts, "200"))
+    datadir.write_table(folder / "text/toy/tokens", dict.fromkeys(data.utts, "[CLS] what a day [SEP]"))
+    datadir.write_table(folder / "whisper/toy/text", dict.fromkeys(data.utts, "what a day"))
+    kept = {"acoustic": [[n, 0.02] for n in range(32)], "semantic": [[n, 0.072] for n in range(5)]}
+    streams = {"acoustic": {"feats": "ssl", "patch": 5}, "semantic": {"feats": "text", "patch": 1}}
+    rows = [{"epoch": e + 1, "train_loss": 2 / (e + 1), "dev_uar": e / 40} for e in range(30)]
+    for system in ("words", "voice", "fas"):
+        for seed in (1, 2, 3):
+            model = folder / f"exp/{system}/seed{seed}"
+            score = model / "score/toy"
+            score.mkdir(parents=True)
+            lines = [f"# utt ref label {' '.join(labels)}"]
+            for utt, row in zip(data.utts, chance.dirichlet(np.ones(7), count), strict=True):
+                lines.append(f"{utt} {data.utt2emo[utt]} {labels[row.argmax()]} {' '.join(f'{p:.6f}' for p in row)}")
+            (score / "hyp").write_text("\n".join(lines) + "\n")
+            (score / "evidence.jsonl").write_text("".join(json.dumps({"utt": u} | kept) + "\n" for u in data.utts))
+            result = {"set": "toy", "protocol": "in-domain", "transductive": False, "labels_given": labels}
+            (score / "result.json").write_text(json.dumps(result))
+            described = {
+                "chosen": {"epoch": 30, "dev_uar": 0.7}, "feats": {"ssl": "x"}, "data": "0" * 64,
+                "train_utterances": count, "train_corpora": ["toy"], "streams": streams, "encoders": {"ssl": {}},
+            }  # fmt: skip
+            (model / "conf.yaml").write_text(yaml.safe_dump(described))
+            (model / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    feats = [f"--feats={name}={folder / name}" for name in ("ssl", "text", "whisper")]
+    done = run(
+        sys.executable, "-m", "fas", "report", "--out", folder / "exp", "--datadir", folder / "data", "--model",
+        folder / "exp/{system}", "--systems", "words voice fas", "--seeds", "1 2 3", *feats,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder / "exp/report.html"
+
+
+def test_a_page_of_five_thousand_utterances(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    """Its weight is that of the twelve utterances to listen to, not of the sets. -s tells how long it takes to open."""
+    page = results_of(tmp_path / "many", 5000)
+    browser.get(page.as_uri())
+    assert severe(browser) == [] and requests(browser) == []
+    elements = browser.execute_script("return document.querySelectorAll('*').length")
+    took = browser.execute_script("return performance.timing.loadEventEnd - performance.timing.navigationStart")
+    print(f"{page.stat().st_size} bytes, {elements} elements, open after {took} ms")
+    assert "5000 utterances" in browser.find_element(By.ID, "results").text
+    assert elements < 4000 and page.stat().st_size < 4_000_000
+    articles = browser.find_elements(By.CSS_SELECTOR, ".utterance")
+    assert len(articles) == 12
+    for article in articles:  # no sound is decoded and no table laid out before it is asked for
+        assert article.find_element(By.TAG_NAME, "audio").get_attribute("preload") == "none"
+        assert article.find_element(By.TAG_NAME, "details").get_attribute("open") is None
+    articles[-1].find_element(By.TAG_NAME, "summary").click()
+    assert articles[-1].find_element(By.CSS_SELECTOR, ".posteriors").is_displayed()
 
 
 def test_an_utterance_plays_and_the_playhead_moves(browser: webdriver.Chrome, exported: tuple[Path, Path]) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import soundfile
 import torch
 import yaml
-from conftest import ROOT, run
+from conftest import ENV, JOBS, ROOT, recipe, run
 
 from fas import FAS, analysis, conf, datadir, export, page, predict
 
@@ -35,7 +36,7 @@ def test_posteriors_are_those_of_the_recipe(exported: tuple[Path, Path], python_
     whole, model = exported
     name = "case_mini-test_conflict"
     done = fas("predict", "--model", model, "--format", "csv", whole / "data/case_mini/test_conflict")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and done.stderr == ""
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
     heard = datadir.read_table(whole / "dump/whisper/tiny.en/case_mini/text", empty_ok=True)
     for system, column in {"fas": "label", "words": "words", "voice": "voice"}.items():
@@ -48,6 +49,66 @@ def test_posteriors_are_those_of_the_recipe(exported: tuple[Path, Path], python_
                 assert [rows[utt][e] for e in hyp.labels] == [f"{p:.6f}" for p in posteriors]
     for row in rows.values():
         assert row["conflict"] == str(row["words"] != row["voice"]).lower()
+
+
+def same_as_the_recipe(model: Path, score: Path, names: dict[str, str], *arguments: object) -> int:
+    """fas predict gives every utterance of a score folder its posteriors; names: utterance -> file. Their number."""
+    result, hyp = json.loads((score / "result.json").read_text()), analysis.read_hyp(score / "hyp")
+    options = ["--format", "csv", "--labels", " ".join(result["labels_given"]), *arguments]
+    done = fas("predict", "--model", model, *options, *(names[u] for u in hyp.utts))
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    for utt, row, posteriors in zip(hyp.utts, rows, hyp.posteriors, strict=True):
+        assert row["name"] == names[utt] and [row[e] for e in hyp.labels] == [f"{p:.6f}" for p in posteriors]
+    return len(rows)
+
+
+def test_learned_token_vectors_travel_with_the_model(whole: Path, tmp_path: Path, python_path: None) -> None:
+    """kind: spm, whose encoder is learned from the training transcripts: through run.sh --export-dir, then moved."""
+    spm = tmp_path / "spm.yaml"
+    spm.write_text("kind: spm\nvocab_size: 100\ndim: 16\n")
+    options = ["--text-conf", spm, "--seeds", 2, "--expdir", tmp_path / "exp", "--export-dir", tmp_path / "exp/model"]
+    done = run(*recipe(whole, "--stage", 3, *options), env=ENV)
+    assert done.returncode == 0, done.stderr[-3000:]
+    model = shutil.move(tmp_path / "exp/model", tmp_path / "model")
+    made = next((whole / "dump/text").glob("spm-*"))
+    assert (model / "encoders/text/model/vectors.npy").read_bytes() == (made / "model/vectors.npy").read_bytes()
+    shutil.rmtree(made)  # as on another machine
+    folder = next((tmp_path / "exp").glob("fas-*-spm")) / "seed2/score/case_mini-test_congruent"
+    assert same_as_the_recipe(model, folder, datadir.read_table(whole / "data/case_mini/wav.scp")) > 5
+    assert {p.name for p in model.iterdir() if p.is_dir()} == {"encoders", "words", "voice"}
+
+
+@pytest.mark.skipif("FAS_CORPORA" not in os.environ, reason="FAS_CORPORA names no folder with ravdess and emodb")
+def test_real_files_have_the_scores_of_the_recipe(tmp_path: Path, python_path: None) -> None:
+    """RAVDESS, in-domain, and EmoDB, zero-shot, cut small: the posteriors of files are those of stages 5 and 6."""
+    corpora = Path(os.environ["FAS_CORPORA"]).resolve()
+    found = {
+        "ravdess": corpora.glob("ravdess/Actor_*/03-01-0[345]-01-01-01-*"),
+        "emodb": corpora.glob("emodb/wav/0[39]*"),
+    }
+    for paths in found.values():
+        for path in paths:
+            link = tmp_path / "corpora" / path.relative_to(corpora)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path)
+    shutil.copytree(ROOT / "egs/ravdess/conf", tmp_path / "conf")
+    fused = tmp_path / "conf/fas.yaml"
+    fused.write_text(fused.read_text().replace("epochs: 20", "epochs: 2"))
+    folders = {"corpora": "corpora", "datadir": "data", "dumpdir": "dump", "expdir": "exp", "export-dir": "exp/model"}
+    options = [x for k, v in folders.items() for x in (f"--{k}", tmp_path / v)]
+    systems = f"{tmp_path}/conf/voice.yaml {fused}"
+    done = run(
+        "bash", ROOT / "egs/ravdess/run.sh", *options, "--seeds", 1, "--nj", JOBS, "--fas-conf", systems, env=ENV
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    scores = next((tmp_path / "exp").glob("fas-*")) / "fold1/seed1/score"
+    for name, corpus, language in (("ravdess-fold1-test", "ravdess", "en"), ("emodb", "emodb", "de")):
+        wavs = datadir.read_table(tmp_path / "data" / corpus / "wav.scp")
+        assert same_as_the_recipe(tmp_path / "exp/model", scores / name, wavs, "--language", language) >= 12
+    card = (tmp_path / "exp/model/README.md").read_text()
+    assert yaml.safe_load(card.split("---\n")[1])["license"] == "cc-by-nc-sa-4.0"
+    assert "**Commercial use of the weights is forbidden.**" in card
 
 
 def test_files_folders_and_names(exported: tuple[Path, Path], tmp_path: Path, python_path: None) -> None:

@@ -4,7 +4,8 @@
 #
 #   --name value or --name=value   sets the option (dashes stand for underscores)
 #   --help                         prints the script's head and each option with its default
-# An unknown option, a missing value, and a value other than true or false for a switch are errors.
+# An unknown option, a missing value, and a value other than true or false for a switch are errors. A recipe declares an
+# array `options` before it sources this: what the recipe does not list is put there, for run.sh to judge, --help too.
 
 _options_of() {  # script -> lines of name<TAB>help
   local line inside=false
@@ -33,13 +34,21 @@ _usage_of() {  # script: its head comment, then its options
 }
 
 _options=$(_options_of "${BASH_SOURCE[1]}")
+_recipe=false
+if [[ $(declare -p options 2>/dev/null) == "declare -a"* ]]; then _recipe=true; fi
 while [[ $# -gt 0 ]]; do
   case "$1" in
-    -h | --help) _usage_of "${BASH_SOURCE[1]}"; exit 0 ;;
+    -h | --help)
+      _usage_of "${BASH_SOURCE[1]}"
+      if ! $_recipe; then exit 0; fi
+      echo
+      options=(--help)
+      set -- ;;
     --) shift; break ;;
     --*)
       _name=${1#--}; _name=${_name%%=*}; _name=${_name//-/_}
       if ! grep -q "^$_name"$'\t' <<<"$_options"; then
+        if $_recipe; then options+=("$1"); shift; continue; fi
         printf '%s: unknown option %s; see --help\n' "$0" "$1" >&2; exit 2
       fi
       if [[ $1 == *=* ]]; then
@@ -54,7 +63,7 @@ while [[ $# -gt 0 ]]; do
       fi
       printf -v "$_name" '%s' "$_value"
       shift ;;
-    *) break ;;
+    *) if $_recipe; then options+=("$1"); shift; else break; fi ;;
   esac
 done
-unset _options _name _value
+unset _options _name _value _recipe

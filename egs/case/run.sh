@@ -1,17 +1,13 @@
 #!/usr/bin/env bash
 # The main job, on the embedded corpus case_mini: speech whose tone and words agree or disagree, made here by eSpeak NG.
 # ./run.sh [--stage N --stop-stage N] [--utts N] ...: every option of ../../run.sh may follow; --help lists them.
-# --utts N cuts the corpus small, for a quick look.
 set -euo pipefail
+options=()  # those of ../../run.sh
+# Options
+utts=0  # cut the corpus small to some N utterances, for a quick look; 0: all
+# End of options
+. "$(dirname "${BASH_SOURCE[0]}")/../../utils/parse_options.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")"
-utts=0
-options=()
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    --utts) utts=${2:?--utts needs a value}; shift 2 ;;
-    *) options+=("$1"); shift ;;
-  esac
-done
 exec ../../run.sh \
   --prepare "../../local/case.sh --utts $utts" \
   --sets "case_mini" \

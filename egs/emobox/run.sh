@@ -3,16 +3,14 @@
 # ./run.sh --corpora FOLDER [--corpus "ravdess emodb"] ...: FOLDER holds ravdess/ and emodb/
 # Results: exp/<corpus>/RESULTS.md. Every option of ../../run.sh may follow; --help lists them.
 set -euo pipefail
+options=()  # those of ../../run.sh
+# Options
+corpus="ravdess emodb"  # corpora, a list
+# End of options
+. "$(dirname "${BASH_SOURCE[0]}")/../../utils/parse_options.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")"
 declare -A folds=([ravdess]="1 2 3 4 5 6" [emodb]="1 2 3 4 5")
-corpus="ravdess emodb"
-options=()
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    --corpus) corpus=${2:?--corpus needs a value}; shift 2 ;;
-    *) options+=("$1"); shift ;;
-  esac
-done
+if [[ ${options[*]} == --help ]]; then corpus=ravdess; fi
 for name in $corpus; do
   ../../run.sh \
     --prepare "../../steps/prepare_data.sh --names $name --labels native" \

@@ -5,34 +5,29 @@
 # With --skip-missing true a corpus that is not there is left out of all lists, aloud. The paper's splits of training and
 # dev data are not published: these are each corpus's own, or EmoBox's fold 1.
 set -euo pipefail
+options=()  # those of ../../run.sh
+# Options
+skip_missing=false  # leave out corpora that are not there, aloud; else they are errors
+skip_bad=false  # leave out utterances whose audio can't be used, listed; else they are errors
+corpora=corpora  # folder that holds the corpora
+datadir=data  # data directories
+stage=0  # first stage
+# End of options
+. "$(dirname "${BASH_SOURCE[0]}")/../../utils/parse_options.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")"
-skip=false
-skip_bad=false
-corpora=corpora
-datadir=data
-stage=0
-options=()
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    --skip-missing) skip=${2:?--skip-missing needs a value}; shift 2 ;;
-    --skip-bad) skip_bad=${2:?--skip-bad needs a value}; options+=("$1" "$2"); shift 2 ;;
-    --corpora | --datadir | --stage) declare "${1#--}=${2:?$1 needs a value}"; options+=("$1" "$2"); shift 2 ;;
-    *) options+=("$1"); shift ;;
-  esac
-done
 names=(iemocap mosei mer2024 meld ravdess esd case emo_emilia emovo emodb)
 train=(iemocap/fold1 mosei mer2024 meld ravdess/fold1 esd)
 test=(meld/test ravdess/fold1/test esd/test)
 zero_shot=(case emo_emilia emovo emodb)
-if [[ $stage == 0 ]]; then
+if [[ $stage == 0 && ${options[*]} != --help ]]; then
   list=$(IFS=,; echo "${names[*]}")
-  ../../steps/prepare_data.sh --names "$list" --skip-missing "$skip" --skip-bad "$skip_bad" "$corpora" "$datadir"
+  ../../steps/prepare_data.sh --names "$list" --skip-missing "$skip_missing" --skip-bad "$skip_bad" "$corpora" "$datadir"
 fi
 there() {  # sets -> those whose data directories are there, with a suffix; all of them where nothing may be skipped
   local suffix=$1 set
   shift
   for set in "$@"; do
-    if [[ $skip == false || -d $datadir/$set ]]; then echo -n "$set$suffix "; fi
+    if [[ $skip_missing == false || -d $datadir/$set ]]; then echo -n "$set$suffix "; fi
   done
 }
 exec ../../run.sh \
@@ -44,5 +39,5 @@ exec ../../run.sh \
   --text-conf ../../conf/text/xlm_r.yaml \
   --fas-conf "conf/voice.yaml conf/semantic.yaml conf/words.yaml conf/concat.yaml conf/gated.yaml ../../conf/fas/fas.yaml \
     conf/fas_no_topk.yaml conf/fas_no_queries.yaml conf/logreg.yaml" \
-  --seeds 42 --published conf/published.yaml \
-  "${options[@]}"
+  --seeds 42 --published conf/published.yaml --corpora "$corpora" --datadir "$datadir" --stage "$stage" \
+  --skip-bad "$skip_bad" ${options[@]+"${options[@]}"}

@@ -1,18 +1,15 @@
 #!/usr/bin/env bash
 # RAVDESS over EmoBox's folds, and EmoDB zero-shot: both streams from Whisper base, an early and the last block.
 # ./run.sh --corpora FOLDER [--folds all] [--stage N --stop-stage N] ...: FOLDER holds ravdess/ and emodb/
-# Every option of ../../run.sh may follow; --help lists them. --labels native takes RAVDESS's own eight classes.
+# Every option of ../../run.sh may follow; --help lists them.
 set -euo pipefail
+options=()  # those of ../../run.sh
+# Options
+folds=1  # folds, a list, or all
+labels=seven  # seven classes, or native: RAVDESS's own eight
+# End of options
+. "$(dirname "${BASH_SOURCE[0]}")/../../utils/parse_options.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")"
-folds=1
-labels=seven
-options=()
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    --folds | --labels) declare "${1#--}=${2:?$1 needs a value}"; shift 2 ;;
-    *) options+=("$1"); shift ;;
-  esac
-done
 if [[ $folds == all ]]; then folds="1 2 3 4 5 6"; fi
 systems=(text semantic voice concat gated fas fas_no_cmn fas_topk fas_uniform fas_random fas_no_queries fas_three logreg)
 systems+=(voice_speaker fas_speaker logreg_speaker)

@@ -15,7 +15,9 @@ class HFTextFrontend:
 
     def __init__(self, settings: HFTextConf, device: str):
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # of weights that are on disk already; downloads keep theirs
         self.settings, self.device = settings, device
         folder = Path(settings.model).expanduser()
         if not folder.exists():

@@ -1,0 +1,137 @@
+"""A head as an ONNX graph, for programs without torch, and its check against torch.
+
+Inputs, for each stream NAME of the model: NAME, float32 frames (B, T, D), padded at the end; NAME_lengths, int64 (B,),
+each from 1 to T. Output: posteriors, float32 (B, C), in the order of the file `labels`. B and the T of each stream are
+free.
+"""
+
+import copy
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fas.conf import ConfError
+from fas.model import FASHead, QueryFusion, Stream, Tokens, lengths_to_mask, patchify
+
+TOLERANCE = 1e-4  # of a posterior
+OPSET = 17
+
+
+class Attention(nn.Module):
+    """A trained nn.MultiheadAttention by plain products: the exporter would fix its number of tokens."""
+
+    def __init__(self, trained: nn.MultiheadAttention):
+        super().__init__()
+        self.trained = trained
+
+    def forward(
+        self, queries: Tensor, tokens: Tensor, _: Tensor, key_padding_mask: Tensor, need_weights: bool
+    ) -> tuple[Tensor, None]:
+        """Queries (B, Q, d), tokens (B, N, d), mask (B, N), True where there is none -> (B, Q, d), no weights."""
+        weights, biases = self.trained.in_proj_weight.chunk(3), self.trained.in_proj_bias.chunk(3)
+        heads, width = self.trained.num_heads, self.trained.head_dim
+        query, key, value = (
+            nn.functional.linear(x, w, b).unflatten(2, (heads, width)).transpose(1, 2)
+            for x, w, b in zip((queries, tokens, tokens), weights, biases, strict=True)
+        )
+        scores = query @ key.transpose(2, 3) * width**-0.5
+        shares = scores.masked_fill(key_padding_mask[:, None, None, :], -torch.inf).softmax(-1)
+        return self.trained.out_proj((shares @ value).transpose(1, 2).flatten(2)), None
+
+
+class Padded(nn.Module):
+    """FASHead.forward and softmax, without what an exporter would fix to the example's sizes.
+
+    Nothing is packed, and tokens beyond a budget are masked instead of left out, which is the same to every fusion.
+    """
+
+    def __init__(self, head: FASHead):
+        super().__init__()
+        self.head = copy.deepcopy(head).eval()
+        if isinstance(head.fusion, QueryFusion):
+            self.head.fusion.attention = Attention(self.head.fusion.attention)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Frames (B, T, D) and lengths (B,) of one stream after the other -> posteriors (B, C)."""
+        head, made = self.head, {}
+        streams = head.config.streams.items()
+        for (name, stream), frames, lengths in zip(streams, inputs[::2], inputs[1::2], strict=True):
+            patches, length = patchify(frames, lengths, stream.patch)
+            if stream.cmn:
+                patches = patches - patches.sum(1, keepdim=True) / length[:, None, None]
+            tokens = head.project[name]((patches - head.mean[name]) * head.scale[name])
+            made[name] = Tokens(tokens, kept(tokens, length, stream.tokens, head.config.choice), length)
+        return head.fusion(made)[0].softmax(-1)
+
+
+def kept(tokens: Tensor, length: Tensor, budget: int | float | None, choice: str) -> Tensor:
+    """(B, N) mask of the tokens (B, N, d) that fas.model.distil keeps, by norm or evenly spaced."""
+    size = tokens.shape[1]
+    mask = lengths_to_mask(length, size)
+    if budget is None:
+        return mask
+    most = length.clamp(max=budget) if isinstance(budget, int) else (length * budget).ceil().long()
+    if choice == "uniform":
+        place = torch.arange(size)
+        return mask & ((place + 1) * most[:, None] // length[:, None] > place * most[:, None] // length[:, None])
+    order = tokens.norm(dim=-1).masked_fill(~mask, -torch.inf).argsort(1, descending=True)
+    return torch.zeros_like(mask).scatter(1, order, lengths_to_mask(most, size))
+
+
+def write(head: FASHead, path: Path) -> None:
+    """Write the graph and check it; a random choice of tokens can't be one. Raises ConfError if not equal to torch."""
+    inputs, free = {}, {"posteriors": {0: "batch"}}
+    for name, stream in head.config.streams.items():
+        inputs |= {name: torch.randn(3, 47, stream.dim), f"{name}_lengths": torch.tensor([47, 12, 3])}
+        free |= {name: {0: "batch", 1: f"{name}_frames"}, f"{name}_lengths": {0: "batch"}}
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter by tracing is called old; the other takes half a minute
+        torch.onnx.export(
+            Padded(head),
+            tuple(inputs.values()),
+            str(path),
+            input_names=list(inputs),
+            output_names=["posteriors"],
+            dynamic_axes=free,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    check(head, path)
+
+
+@torch.inference_mode()
+def check(head: FASHead, path: Path) -> None:
+    """Compare with torch, from one frame on, around every patch and budget, alone and padded in a batch.
+
+    Raises ConfError where a posterior differs by more than TOLERANCE.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    chance = torch.Generator().manual_seed(0)
+    for longest in sorted({1, 2, 299} | {n for s in head.config.streams.values() for n in edges(s)}):
+        for batch in (1, 3):
+            frames, lengths = {}, {}
+            for name, stream in head.config.streams.items():
+                own = torch.randint(1, longest + 1, (batch,), generator=chance)
+                own[0] = longest
+                lengths[name] = own
+                standard = torch.randn(batch, longest, stream.dim, generator=chance)
+                frames[name] = head.mean[name] + standard / head.scale[name]
+            expected = head(frames, lengths).softmax(-1).numpy()
+            inputs = {n: x.numpy() for n, x in frames.items()} | {f"{n}_lengths": x.numpy() for n, x in lengths.items()}
+            apart = float(np.abs(session.run(None, inputs)[0] - expected).max())
+            if not apart <= TOLERANCE:
+                raise ConfError(
+                    f"{path}: not equal to torch: a posterior of {batch} utterances of up to {longest} frames is "
+                    f"{apart:.2g} apart; report this with conf.yaml of the model"
+                )
+
+
+def edges(stream: Stream) -> set[int]:
+    """Numbers of frames on both sides of where a stream's last patch is full and its budget is spent."""
+    patches = {1, stream.tokens} if isinstance(stream.tokens, int) else {1}
+    return {max(1, p * stream.patch + i) for p in patches for i in (-1, 0, 1)}
