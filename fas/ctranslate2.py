@@ -114,6 +114,8 @@ class _Reader:
         if rank > MAX_RANK:
             self.fail(f"variable {name} has {rank} dimensions")
         shape = struct.unpack(f"<{rank}I", self.bytes(4 * rank, name))
+        if 0 in shape:
+            self.fail(f"variable {name} is empty: {shape}")
         number = self.bytes(1, name)[0]
         if number >= len(DTYPES):
             self.fail(f"variable {name} has the unknown dtype number {number}")

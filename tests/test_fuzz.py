@@ -121,8 +121,13 @@ def test_feature_tables(folder: Path, content: bytes) -> None:
 SMALL = model_bin({"a/weight": ("float16", np.ones((2, 3), np.float16))}, {"b": "a/weight"})
 
 
+# found by coverage_fuzz.py: no values, in a shape that is too large for an array
+HUGE = (6).to_bytes(4, "little") + b"\x0c\0WhisperSpec\0\3\0\0\0\1\0\0\0\2\0a\0\6" + b"\xff\xff\xff\x6f" * 5 + bytes(12)
+
+
 @fuzz
 @given(st.integers(0, len(SMALL)), BYTES, st.booleans())
+@example(0, HUGE, True)
 def test_ctranslate2(folder: Path, place: int, junk: bytes, cut: bool) -> None:
     path = folder / "model.bin"
     path.write_bytes(SMALL[:place] + junk + (b"" if cut else SMALL[place + len(junk) :]))
