@@ -7,9 +7,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 declare -A folds=([ravdess]="1 2 3 4 5 6" [emodb]="1 2 3 4 5")
 for corpus in ravdess emodb; do
   out=exp/tune/$corpus systems=()
-  for blocks in 2 3 4 2_3; do
-    ./run.sh --corpus "$corpus" --stop-stage 5 --expdir "$out" --fas-conf conf/logreg.yaml \
-      --ssl-conf "../../conf/ssl/whisper_base_block$blocks.yaml" "$@"
+  for blocks in 2 3 4 2_3 1_2_3 2_3_4 1_2_3_4; do
+    options=(--corpus "$corpus" --expdir "$out" --fas-conf conf/logreg.yaml
+      --ssl-conf "../../conf/ssl/whisper_base_block$blocks.yaml" "$@")
+    ./run.sh --stop-stage 1 "${options[@]}"
+    ./run.sh --stage 4 --stop-stage 5 "${options[@]}"  # the yardstick takes no words
     systems+=("logreg-whisper_base_block$blocks-base-minilm")
   done
   "$FAS_PYTHON" -m fas.bin.report --out "$out" --datadir data --model "$out/{system}/fold{fold}" \

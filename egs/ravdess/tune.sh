@@ -1,10 +1,32 @@
 #!/usr/bin/env bash
-# What the settings of conf/fas.yaml were chosen by, in the column "dev UAR": cmn, stream_dropout and channel_dropout.
-# ./tune.sh --corpora FOLDER [options of run.sh]; stages 0 to 2 come from run.sh. Results: exp/tune/RESULTS.md
+# What was chosen by the column "dev UAR": ./tune.sh TABLE --corpora FOLDER [options of run.sh]
+#   blocks   the blocks of Whisper base that make the acoustic stream, by the yardstick
+#   head     cmn, stream_dropout and channel_dropout of conf/fas.yaml; stages 0 to 2 come from run.sh
+# Results: exp/tune/TABLE/RESULTS.md
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ../../path.sh
-confs=$("$FAS_PYTHON" -m fas.bin.grid --base conf/fas.yaml --out exp/tune/conf \
-  cmn-:streams.semantic.cmn=false,true sd:stream_dropout.semantic=0.0,0.5 cd:channel_dropout=0.0,0.5)
-exec ./run.sh --folds all --seeds "1 2" --stage 3 --expdir exp/tune --fas-conf "$confs" \
-  --reference fas_cmn-True_sd0.5_cd0.5 "$@"
+table=${1:-}
+if [[ $# -gt 0 ]]; then shift; fi
+out=exp/tune/$table
+case $table in
+  blocks)
+    systems=()
+    for blocks in 2 3 4 2_3 1_2_3 2_3_4; do
+      options=(--folds all --seeds 1 --expdir "$out" --fas-conf conf/logreg.yaml
+        --ssl-conf "../../conf/ssl/whisper_base_block$blocks.yaml" "$@")
+      ./run.sh --stop-stage 1 "${options[@]}"
+      ./run.sh --stage 4 --stop-stage 5 "${options[@]}"  # the yardstick takes no words
+      systems+=("logreg-whisper_base_block$blocks-base-minilm")
+    done
+    "$FAS_PYTHON" -m fas.bin.report --out "$out" --datadir data --model "$out/{system}/fold{fold}" \
+      --systems "${systems[*]}" --folds "1 2 3 4 5 6" --seeds 1 --reference logreg-whisper_base_block2_3-base-minilm
+    ;;
+  head)
+    confs=$("$FAS_PYTHON" -m fas.bin.grid --base conf/fas.yaml --out "$out/conf" \
+      cmn-:streams.semantic.cmn=false,true sd:stream_dropout.semantic=0.0,0.5 cd:channel_dropout=0.0,0.5)
+    ./run.sh --folds all --seeds "1 2" --stage 3 --expdir "$out" --fas-conf "$confs" \
+      --reference fas_cmn-True_sd0.5_cd0.5 "$@"
+    ;;
+  *) echo "$0: which table? blocks or head" >&2; exit 2 ;;
+esac
