@@ -92,9 +92,13 @@ def to_patches(frames: np.ndarray, patch: int) -> np.ndarray:
     return made[0].numpy().astype(frames.dtype)
 
 
-def centred(patches: np.ndarray, cmn: bool) -> np.ndarray:
-    """Patches (N, D) of one utterance -> float32, without their mean where `cmn` asks for it."""
-    return (patches - patches.mean(0, dtype=np.float32) if cmn else patches).astype(np.float32, copy=False)
+def pack(pieces: Sequence[np.ndarray], cmn: bool) -> Tensor:
+    """Patches (N, D) of each utterance -> float32 (M, D), each without its own mean where `cmn` asks for it."""
+    packed = torch.from_numpy(np.concatenate(pieces)).float()
+    if cmn:
+        for own in packed.split([len(p) for p in pieces]):
+            own -= own.mean(0)
+    return packed
 
 
 open_store = cache(Store)  # one object for each folder in a process
@@ -186,7 +190,7 @@ class Dataset:
         count = 0
         wanted = np.arange(len(self)) if keep is None else keep
         for i in range(0, len(wanted), CHUNK):
-            x = self._gather(name, wanted[i : i + CHUNK]).astype(np.float64)
+            x = self._gather(name, wanted[i : i + CHUNK]).numpy().astype(np.float64)
             total, square, count = total + x.sum(0), square + (x * x).sum(0), count + len(x)
         mean = total / count
         return mean, np.sqrt(np.maximum(square / count - mean**2, 0))
@@ -197,14 +201,14 @@ class Dataset:
         mean, std = (np.stack(x).astype(np.float32) for x in zip(*each, strict=True))
         return mean, np.maximum(std, 1e-5)
 
-    def _gather(self, name: str, chosen: np.ndarray) -> np.ndarray:
+    def _gather(self, name: str, chosen: np.ndarray) -> Tensor:
         """(M, D) float32 patches of the utterances numbered `chosen`, one utterance behind the other, after cmn."""
         rows = self.streams[name]
         pieces = [
-            centred(rows.stores[k].patches[first : first + length], rows.source.cmn)
+            rows.stores[k].patches[first : first + length]
             for k, first, length in zip(rows.store[chosen], rows.start[chosen], rows.length[chosen], strict=True)
         ]
-        return np.concatenate(pieces)
+        return pack(pieces, rows.source.cmn)
 
     def batch(self, chosen: np.ndarray) -> Batch:
         """The utterances numbered `chosen`, normalised per speaker where asked for."""
@@ -212,9 +216,10 @@ class Dataset:
         for name, rows in self.streams.items():
             made = self._gather(name, chosen)
             if self.normal:
-                mean, std = (x[np.repeat(self.speaker[chosen], rows.length[chosen])] for x in self.normal[name])
+                speaker = torch.from_numpy(np.repeat(self.speaker[chosen], rows.length[chosen]))
+                mean, std = (torch.from_numpy(x)[speaker] for x in self.normal[name])
                 made = (made - mean) / std
-            patches[name] = torch.from_numpy(made)
+            patches[name] = made
             lengths[name] = torch.from_numpy(rows.length[chosen])
         return Batch(patches, lengths, torch.from_numpy(self.references[chosen]))
 

@@ -14,32 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from fas.conf import ConfError
-from fas.model import FASHead, QueryFusion, Stream, Tokens, lengths_to_mask, patchify
+from fas.model import FASHead, Stream, Tokens, lengths_to_mask, patchify
 
 TOLERANCE = 1e-4  # of a posterior
 OPSET = 17
-
-
-class Attention(nn.Module):
-    """A trained nn.MultiheadAttention by plain products: the exporter would fix its number of tokens."""
-
-    def __init__(self, trained: nn.MultiheadAttention):
-        super().__init__()
-        self.trained = trained
-
-    def forward(
-        self, queries: Tensor, tokens: Tensor, _: Tensor, key_padding_mask: Tensor, need_weights: bool
-    ) -> tuple[Tensor, None]:
-        """Queries (B, Q, d), tokens (B, N, d), mask (B, N), True where there is none -> (B, Q, d), no weights."""
-        weights, biases = self.trained.in_proj_weight.chunk(3), self.trained.in_proj_bias.chunk(3)
-        heads, width = self.trained.num_heads, self.trained.head_dim
-        query, key, value = (
-            nn.functional.linear(x, w, b).unflatten(2, (heads, width)).transpose(1, 2)
-            for x, w, b in zip((queries, tokens, tokens), weights, biases, strict=True)
-        )
-        scores = query @ key.transpose(2, 3) * width**-0.5
-        shares = scores.masked_fill(key_padding_mask[:, None, None, :], -torch.inf).softmax(-1)
-        return self.trained.out_proj((shares @ value).transpose(1, 2).flatten(2)), None
 
 
 class Padded(nn.Module):
@@ -51,8 +29,6 @@ class Padded(nn.Module):
     def __init__(self, head: FASHead):
         super().__init__()
         self.head = copy.deepcopy(head).eval()
-        if isinstance(head.fusion, QueryFusion):
-            self.head.fusion.attention = Attention(self.head.fusion.attention)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Frames (B, T, D) and lengths (B,) of one stream after the other -> posteriors (B, C)."""

@@ -105,6 +105,31 @@ def distil(tokens: Tensor, lengths: Tensor, budget: int | float | None, choice: 
     return Tokens(vectors, lengths_to_mask(kept, most), index)
 
 
+class QueryAttention(nn.MultiheadAttention):
+    """Multi-head cross-attention (Vaswani et al. 2017) of a few learnable queries, in the order that costs least.
+
+    q (W_k x) = (W_k^T q) x and sum_n a_n W_v x_n = W_v sum_n a_n x_n: the queries are taken into the tokens' space, and
+    what each head gathered there becomes its value, which spares every token its key and value. The parameters and,
+    up to rounding, the results are nn.MultiheadAttention's; the keys' bias is the same for every token and falls out
+    of the softmax.
+    """
+
+    def forward(self, queries: Tensor, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """queries (Q, d), tokens (B, N, d), mask (B, N) -> attended (B, Q, d), attention (B, N), mean over Q and H."""
+        h, c, q = self.num_heads, self.head_dim, len(queries)
+        of_query, of_key, of_value = self.in_proj_weight.unflatten(0, (3, h, c))
+        query_bias, _, value_bias = self.in_proj_bias.unflatten(0, (3, h, c))
+        heads = (torch.einsum("qd,hcd->hqc", queries, of_query) + query_bias[:, None]) * c**-0.5
+        probes = torch.einsum("hqc,hcd->hqd", heads, of_key).flatten(0, 1)
+        scores = nn.functional.linear(tokens, probes).masked_fill(~mask[:, :, None], -torch.inf)
+        attention = scores.softmax(1)  # (B, N, H Q)
+        dropped = nn.functional.dropout(attention, self.dropout, self.training)
+        gathered = (dropped.transpose(1, 2) @ tokens).unflatten(1, (h, q))
+        share = dropped.sum(1).unflatten(1, (h, q))[..., None]  # 1 but for dropout
+        values = torch.einsum("bhqd,hcd->bqhc", gathered, of_value) + (share * value_bias[:, None]).transpose(1, 2)
+        return self.out_proj(values.flatten(2)), attention.mean(2)
+
+
 class QueryFusion(nn.Module):
     """Q learnable queries cross-attend to the tokens of all streams (Eq. 4), then an MLP over the flattened queries."""
 
@@ -113,7 +138,7 @@ class QueryFusion(nn.Module):
         d, q = config.width, config.queries
         self.queries = nn.Parameter(torch.randn(q, d) * d**-0.5)
         self.norm_tokens = nn.LayerNorm(d)
-        self.attention = nn.MultiheadAttention(d, config.heads, dropout=config.dropout, batch_first=True)
+        self.attention = QueryAttention(d, config.heads, config.dropout)
         self.norm_attention = nn.LayerNorm(d)
         self.feed_forward = nn.Sequential(
             nn.Linear(d, 2 * d), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(2 * d, d)
@@ -129,15 +154,14 @@ class QueryFusion(nn.Module):
             nn.Linear(d // 2, config.classes),
         )
 
-    def forward(self, streams: dict[str, Tokens], weights: bool = False) -> tuple[Tensor, Tensor | None]:
-        """-> logits (B, C), and, where asked for, each token's attention (B, N), the mean over queries and heads."""
+    def forward(self, streams: dict[str, Tokens]) -> tuple[Tensor, Tensor]:
+        """-> logits (B, C) and each token's attention (B, N), the mean over queries and heads."""
         tokens = self.norm_tokens(torch.cat([s.vectors for s in streams.values()], 1))
         mask = torch.cat([s.mask for s in streams.values()], 1)
-        queries = self.queries.expand(tokens.shape[0], -1, -1)
-        attended, attention = self.attention(queries, tokens, tokens, key_padding_mask=~mask, need_weights=weights)
-        hidden = self.norm_attention(queries + attended)
+        attended, attention = self.attention(self.queries, tokens, mask)
+        hidden = self.norm_attention(self.queries + attended)
         hidden = self.norm_feed_forward(hidden + self.feed_forward(hidden))
-        return self.classifier(hidden.flatten(1)), attention.mean(1) if weights else None
+        return self.classifier(hidden.flatten(1)), attention
 
 
 class FASHead(nn.Module):
@@ -180,7 +204,7 @@ class FASHead(nn.Module):
     ) -> tuple[Tensor, dict[str, Tokens], Tensor]:
         """Logits (B, C), the kept tokens of each stream, and their attention (B, sum of K), stream after stream."""
         streams = self.tokens(patches, lengths)
-        logits, attention = self.fusion(streams, weights=True)
+        logits, attention = self.fusion(streams)
         return logits, streams, attention
 
     def tokens(
@@ -190,8 +214,8 @@ class FASHead(nn.Module):
         made = {}
         for name, stream in self.config.streams.items():
             length = lengths[name]
-            standard = (patches[name] - self.mean[name]) * self.scale[name]
-            projected = self.project[name](self._drop_channels(standard, length))
+            standard = (patches[name] - self.mean[name]).mul_(self._channel_scale(name, length))
+            projected = self.project[name](standard)
             tokens = projected.new_zeros(len(length), int(length.max()), projected.shape[-1])
             tokens[lengths_to_mask(length, tokens.shape[1])] = projected
             tokens, length = self._swap(name, tokens, length)
@@ -202,12 +226,13 @@ class FASHead(nn.Module):
             made[name] = kept._replace(mask=kept.mask & self._present(name, kept.mask))
         return made
 
-    def _drop_channels(self, patches: Tensor, length: Tensor) -> Tensor:
-        """Dropout of whole feature dimensions of an utterance, the same in all of its patches, in training."""
-        if not self.training or not self.config.channel_dropout:
-            return patches
-        keep = patches.new_empty(len(length), patches.shape[1]).bernoulli_(1 - self.config.channel_dropout)
-        return patches * (keep / (1 - self.config.channel_dropout)).repeat_interleave(length, 0)
+    def _channel_scale(self, name: str, length: Tensor) -> Tensor:
+        """(D,) scale of a stream; in training (M, D), 0 for whole dimensions of an utterance (channel_dropout)."""
+        scale, rate = self.scale[name], self.config.channel_dropout
+        if not self.training or not rate:
+            return scale
+        keep = torch.rand(len(length), len(scale), device=scale.device) >= rate
+        return (keep * (scale / (1 - rate))).repeat_interleave(length, 0)
 
     def _swap(self, name: str, tokens: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """This stream of a share of the utterances taken from others of the batch, in training."""

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from fas import audio, conf, frontend, score, train
 from fas.bin.extract import build
 from fas.datadir import DataDir
-from fas.dataset import Batch, centred, to_patches
+from fas.dataset import Batch, pack, to_patches
 from fas.model import FASHead
 
 AT_ONCE = 16  # utterances that are encoded together
@@ -197,8 +197,8 @@ class FAS:
         patches, lengths = {}, {}
         for name, values in settings.streams.items():
             stream = train.StreamConf(**values)
-            made = centred(to_patches(encoded[stream.feats], stream.patch), stream.cmn)
-            patches[name], lengths[name] = torch.from_numpy(made), torch.tensor([len(made)])
+            made = pack([to_patches(encoded[stream.feats], stream.patch)], stream.cmn)
+            patches[name], lengths[name] = made, torch.tensor([len(made)])
         utterance = Batch(patches, lengths, torch.zeros(1, dtype=torch.long)).to(self.device)
         posteriors, kept = score.predict_one(head, utterance)
         masked = posteriors * allowed

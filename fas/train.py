@@ -186,7 +186,9 @@ class State:
                 self.model.set_statistics(name, *(torch.from_numpy(x).float() for x in statistics))
         self.model.to(device)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=settings.lr, weight_decay=settings.weight_decay)
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=True
+        )
         steps = settings.epochs * math.ceil(len(train_set) / settings.batch)
         warmup = max(1, round(settings.warmup * steps))
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fas.ablations import FUSIONS, ConcatFusion, GatedFusion, MeanFusion
-from fas.model import FASConfig, FASHead, Stream, distil, patchify
+from fas.model import FASConfig, FASHead, QueryAttention, Stream, distil, lengths_to_mask, patchify
 
 PAPER = FASConfig({"acoustic": Stream(64, 5, 8), "semantic": Stream(1280, 5, 16)})
 
@@ -79,6 +79,31 @@ def test_attention_sums_to_one_and_spares_padding() -> None:
     assert torch.allclose(attention.sum(1), torch.ones(2), atol=1e-5)
     mask = torch.cat([s.mask for s in streams.values()], 1)
     assert (attention[~mask] == 0).all() and mask.sum(1).tolist() == [2 + 5, 3 + 1]
+
+
+def test_query_attention_is_multihead_attention() -> None:
+    torch.manual_seed(0)
+    plain = nn.MultiheadAttention(16, 4, batch_first=True)
+    ours = QueryAttention(16, 4)
+    for parameter in plain.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    ours.load_state_dict(plain.state_dict())
+    queries, tokens, mask = torch.randn(3, 16), torch.randn(2, 7, 16), lengths_to_mask(torch.tensor([7, 2]), 7)
+    attended, attention = ours(queries, tokens, mask)
+    expected, shares = plain(queries.expand(2, -1, -1), tokens, tokens, key_padding_mask=~mask)
+    assert torch.allclose(attended, expected, atol=1e-5) and torch.allclose(attention, shares.mean(1), atol=1e-5)
+
+
+def test_query_attention_drops_as_multihead_attention_does() -> None:
+    """With dropout the shares of a head no longer sum to one, nor does the values' bias count as one."""
+    torch.manual_seed(0)
+    ours = QueryAttention(4, 1, 0.5)
+    nn.init.zeros_(ours.in_proj_weight)
+    with torch.no_grad():
+        ours.in_proj_bias.fill_(1.0)
+        ours.out_proj.weight.copy_(torch.eye(4))
+    attended, _ = ours(torch.zeros(1, 4), torch.randn(200, 2, 4), torch.ones(200, 2, dtype=torch.bool))
+    assert set(attended[:, 0, 0].tolist()) == {0.0, 1.0, 2.0}  # of two shares of a half, each lost or doubled
 
 
 def test_hidden_stream_has_no_influence_in_training() -> None:
