@@ -1,20 +1,45 @@
 """Two jobs of one thread on two cores against one job of one thread: a whole steps/transcribe.sh, loading included.
 
 benchmarks/jobs.py --work FOLDER --utts N --rounds R --rows FILE
+What the machine itself allows is measured beside it: two processes that do nothing but matrix products that stay in
+their cache, against one. Two cores that a machine calls its own can be two threads of one.
 """
 
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
-from side_by_side import add_row, options, ratios
+from side_by_side import add_row, options, ratios, spread
 from whisper_stage import sample
 
 from fas import datadir
 
 ROOT = Path(__file__).resolve().parents[1]
+PRODUCTS = """
+import time, torch
+torch.set_num_threads(1)
+x, done = torch.randn(256, 256), 0
+input()
+until = time.perf_counter() + 3
+while time.perf_counter() < until:
+    x @ x
+    done += 1
+print(done)
+"""
+
+
+def products(jobs: int) -> int:
+    """Matrix products that so many processes of one thread make in 3 s, together."""
+    command, pipe = [sys.executable, "-c", PRODUCTS], subprocess.PIPE
+    running = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(jobs)]
+    time.sleep(6)  # all have loaded torch, and wait for a line
+    for process in running:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return sum(int(process.communicate()[0]) for process in running)
 
 
 def run() -> None:
@@ -35,6 +60,10 @@ def run() -> None:
             subprocess.run(["bash", *map(str, command)], check=True)
             seconds[jobs].append(time.perf_counter() - started)
             print(f"{jobs} jobs: {seconds[jobs][-1]:.1f} s", flush=True)
+    bound = [products(2) / products(1) for _ in range(args.rounds)]
+    add_row(
+        args.rows, "two processes of plain matrix products", "one of them", "", spread(bound), "the machine's own bound"
+    )
     note = f"steps/transcribe.sh on {args.utts} utterances, one job {min(seconds[1]):.0f} s"
     add_row(args.rows, "two jobs on two cores", "one job of one thread", "1.9 x", ratios(seconds[1], seconds[2]), note)
 

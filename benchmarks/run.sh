@@ -30,7 +30,7 @@ for part in $parts; do
     ssl) bench ssl_stage --utts 6 ;;
     jobs) bench jobs --utts 256 ;;
     training)
-      for step in "extract_ssl ssl/whisper_base_block3" "transcribe whisper/base"; do
+      for step in "extract_ssl ssl/whisper_base_block2_3" "transcribe whisper/base"; do
         read -r name conf <<<"$step"
         "$FAS_ROOT/steps/$name.sh" --conf "$FAS_ROOT/conf/$conf.yaml" "$work/data/ravdess" "$work/dump/$conf/ravdess"
       done

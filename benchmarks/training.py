@@ -30,7 +30,7 @@ STEPS = 2  # of the downstream, timed
 
 def load(work: Path) -> tuple[train.TrainConf, Dataset, Dataset]:
     settings = train.load_conf(ROOT / "egs/ravdess/conf/fas.yaml")
-    feats = {"ssl": work / "dump/ssl/whisper_base_block3", "whisper": work / "dump/whisper/base"}
+    feats = {"ssl": work / "dump/ssl/whisper_base_block2_3", "whisper": work / "dump/whisper/base"}
     sources = train.sources(settings.streams, feats)
     parts = (
         Dataset([work / f"data/ravdess/fold1/{name}"], sources, list(datadir.EMOTIONS)) for name in ("train", "dev")

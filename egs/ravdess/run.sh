@@ -19,7 +19,7 @@ exec ../../run.sh \
   --sets "ravdess emodb" --folds "$folds" \
   --train-sets "ravdess/fold{fold}/train" --dev-sets "ravdess/fold{fold}/dev" \
   --test-sets "ravdess/fold{fold}/test" --zero-shot-sets "emodb" \
-  --ssl-conf ../../conf/ssl/whisper_base_block3.yaml \
+  --ssl-conf ../../conf/ssl/whisper_base_block2_3.yaml \
   --whisper-conf ../../conf/whisper/base.yaml \
   --text-conf ../../conf/text/minilm.yaml \
   --fas-conf "${confs[*]/%/.yaml}" \
