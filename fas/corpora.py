@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fas import audio, cli, conf, stamp
-from fas.datadir import EMOTIONS, DataDir, DataError, sort_key
+from fas.datadir import EMOTIONS, DataDir, DataError
 
 CONF = Path(__file__).parents[1] / "conf"
 AUDIO_SUFFIXES = (".wav", ".flac")
@@ -256,7 +256,7 @@ def split_by_speaker(utterances: list[Utterance]) -> None:
 
     Raises DataError for fewer than ten speakers.
     """
-    names = sorted({u.speaker for u in utterances}, key=sort_key)
+    names = sorted({u.speaker for u in utterances})
     if len(names) < 10:
         raise DataError([f"{len(names)} speakers are too few for splits: speakers, which takes ten; use folds or none"])
     part_of = {name: {8: "dev", 9: "test"}.get(i % 10, "train") for i, name in enumerate(names)}
@@ -266,7 +266,7 @@ def split_by_speaker(utterances: list[Utterance]) -> None:
 
 def fifth_of_ten(data: DataDir, utts: set[str]) -> set[str]:
     """A dev set where speakers can't be kept apart: of each emotion's utterances in order, the fifth of every ten."""
-    ordered = sorted(utts, key=sort_key)
+    ordered = sorted(utts)
     return {u for e in data.emotions for u in [u for u in ordered if data.utt2emo[u] == e][4::10]}
 
 

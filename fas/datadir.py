@@ -1,5 +1,7 @@
 """Kaldi data directories: text tables, one utterance a line, sorted in the C locale.
 
+That is how Python sorts strings: UTF-8 keeps the order of code points.
+
 | file | a line | needed |
 |---|---|---|
 | wav.scp | utterance, path of an audio file, or a command and `|`, run only with --allow-pipes true | yes |
@@ -19,7 +21,8 @@ A folder inside a data directory that is one itself is a subset of it and shares
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,11 +44,6 @@ class DataError(Exception):
         self.problems = problems
 
 
-def sort_key(utt: str) -> bytes:
-    """The order of LC_ALL=C sort."""
-    return utt.encode()
-
-
 def read_table(path: Path, empty_ok: bool = False, ordered: bool = True) -> dict[str, str]:
     """Read a Kaldi text table: key, white space, value.
 
@@ -61,49 +59,59 @@ def read_table(path: Path, empty_ok: bool = False, ordered: bool = True) -> dict
 
 
 def _parse_table(path: Path, empty_ok: bool, ordered: bool) -> tuple[dict[str, str], list[str]]:
-    """What can be read of a table, and every problem of it."""
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as e:
-        return {}, [f"{path}: can't be read ({e.strerror}); make it with the recipe's stage 0"]
+    """What can be read of a table, and every problem of it.
+
+    Keys and values are interned: tables of one data directory hold the same utterances, speakers and labels, each once.
+    """
     problems: list[str] = []
     table: dict[str, str] = {}
-    last = b""
-    if lines and not lines[-1]:
-        lines.pop()
-    else:
-        problems.append(f"{path}:{len(lines)}: no newline at the end; the file may be cut short")
-    for number, raw in enumerate(lines, 1):
-        where = f"{path}:{number}"
-        try:
-            line = raw.decode().removesuffix("\r")
-        except UnicodeDecodeError as e:
-            problems.append(f"{where}: not UTF-8 (byte {raw[e.start]:#04x}); convert the file with iconv")
-            continue
-        key, _, value = line.partition(" ")
-        value = value.strip()
-        if line.startswith("\ufeff"):
-            problems.append(f"{where}: starts with a byte order mark; save the file as UTF-8 without one")
-        elif not key.strip() or "\t" in key:
-            problems.append(f"{where}: no key before the first space; remove blank lines, and set a space for a tab")
-        elif not key.isprintable():
-            problems.append(f"{where}: the key {key!r} has characters that don't print; rename the utterance")
-        elif not value and not empty_ok:
-            problems.append(f"{where}: nothing behind the key {key!r}")
-        elif key in table:
-            problems.append(f"{where}: duplicate key {key!r}; keep one line")
-        elif ordered and sort_key(key) < last:
-            problems.append(f"{where}: {key!r} is out of order; sort with LC_ALL=C sort, or utils/fix_data_dir.sh")
-        if key not in table:
-            table[key] = value
-            last = sort_key(key)
+    last = ""
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, 1):
+                where = f"{path}:{number}"
+                if not raw.endswith(b"\n"):
+                    problems.append(f"{where}: no newline at the end; the file may be cut short")
+                try:
+                    line = raw.decode().removesuffix("\n").removesuffix("\r")
+                except UnicodeDecodeError as e:
+                    problems.append(f"{where}: not UTF-8 (byte {raw[e.start]:#04x}); convert the file with iconv")
+                    continue
+                key, _, value = line.partition(" ")
+                value = value.strip()
+                if problem := _problem(key, value, line, empty_ok):
+                    problems.append(f"{where}: {problem}")
+                elif key in table:
+                    problems.append(f"{where}: duplicate key {key!r}; keep one line")
+                elif ordered and key < last:
+                    problems.append(
+                        f"{where}: {key!r} is out of order; sort with LC_ALL=C sort, or utils/fix_data_dir.sh"
+                    )
+                if key not in table:
+                    table[sys.intern(key)] = sys.intern(value)
+                    last = key
+    except OSError as e:
+        return {}, [f"{path}: can't be read ({e.strerror}); make it with the recipe's stage 0"]
     return table, problems
+
+
+def _problem(key: str, value: str, line: str, empty_ok: bool) -> str | None:
+    """What is wrong with one line of a table, on its own."""
+    if line.startswith("\ufeff"):
+        return "starts with a byte order mark; save the file as UTF-8 without one"
+    if not key.strip() or "\t" in key:
+        return "no key before the first space; remove blank lines, and set a space for a tab"
+    if not key.isprintable():
+        return f"the key {key!r} has characters that don't print; rename the utterance"
+    if not value and not empty_ok:
+        return f"nothing behind the key {key!r}"
+    return None
 
 
 def write_table(path: Path, table: dict[str, str]) -> None:
     """Write a Kaldi text table, sorted, moved into place whole."""
     with stamp.write_aside(path) as f:
-        for key in sorted(table, key=sort_key):
+        for key in sorted(table):
             f.write(f"{key} {table[key]}\n" if table[key] else f"{key}\n")
 
 
@@ -128,7 +136,7 @@ class DataDir:
     @property
     def utts(self) -> list[str]:
         """Utterances in the C locale's order."""
-        return sorted(self.wav, key=sort_key)
+        return sorted(self.wav)
 
     def tables(self) -> dict[str, dict[str, str]]:
         """File name -> table, those that hold something."""
@@ -148,13 +156,13 @@ class DataDir:
         found = []
         for name, table in self.tables().items():
             file = self.path / name
-            missing = self.wav.keys() - table.keys()
-            extra = table.keys() - self.wav.keys()
-            found += [f"{file}: utterance {u!r} of wav.scp is missing" for u in sorted(missing)]
-            found += [f"{file}: utterance {u!r} is not in wav.scp" for u in sorted(extra)]
+            missing = sorted(u for u in self.wav if u not in table)
+            extra = sorted(u for u in table if u not in self.wav)
+            found += [f"{file}: utterance {u!r} of wav.scp is missing" for u in missing]
+            found += [f"{file}: utterance {u!r} is not in wav.scp" for u in extra]
         for name, table in {"utt2emo": self.utt2emo, "utt2sem": self.utt2sem}.items():
             known = set(self.emotions) | (set(EMOTIONS) if name == "utt2sem" else set())
-            for line, utt in enumerate(sorted(table, key=sort_key), 1):
+            for line, utt in enumerate(sorted(table), 1):
                 if table[utt] not in known:
                     found.append(
                         f"{self.path / name}:{line}: utterance {utt!r} has the unknown label {table[utt]!r}; "
@@ -178,11 +186,13 @@ class DataDir:
 
         Of a pipe: of the command, and of the files that are words of it.
         """
-        return stamp.digest(*(f"{u} {_audio_line(self.wav[u])}" for u in self.utts))
+        return stamp.digest_all(f"{u} {_audio_line(self.wav[u])}" for u in self.utts)
 
     def labels_digest(self) -> str:
         """Digest of utterances, speakers and labels."""
-        return stamp.digest(*(f"{u} {self.utt2spk[u]} {self.utt2emo[u]} {self.utt2sem.get(u)}" for u in self.utts))
+        return stamp.digest_all(
+            f"{u} {self.utt2spk[u]} {self.utt2emo[u]} {self.utt2sem.get(u)}" for u in self.utts
+        )
 
     def subset(self, keep: Callable[[str], bool]) -> "DataDir":
         """The utterances for which keep(utterance) holds."""
@@ -226,10 +236,13 @@ class DataDir:
 
     def digest(self) -> str:
         """Digest of everything the tables say."""
-        lines = [self.corpus, *self.emotions]
+        return stamp.digest_all(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield from [self.corpus, *self.emotions]
         for name, table in self.tables().items():
-            lines += [name, *(f"{u} {table[u]}" for u in sorted(table, key=sort_key))]
-        return stamp.digest(*lines)
+            yield name
+            yield from (f"{u} {table[u]}" for u in sorted(table))
 
 
 def _audio_line(place: str) -> str:

@@ -184,6 +184,6 @@ def _merge_table(data: datadir.DataDir, parts: list[Path], target: Path, empty_o
     table: dict[str, str] = {}
     for part in parts:
         table |= datadir.read_table(part, empty_ok=empty_ok, ordered=False)
-    if missing := sorted(data.wav.keys() - table.keys()):
+    if missing := sorted(u for u in data.wav if u not in table):
         raise datadir.DataError([f"{target}: utterance {u!r} is missing; run the stage again" for u in missing])
-    datadir.write_table(target, {u: table[u] for u in data.utts})
+    datadir.write_table(target, {u: table[u] for u in data.wav})

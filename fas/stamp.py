@@ -19,6 +19,11 @@ DONE = ".done.json"
 
 def digest(*texts: str) -> str:
     """SHA-256 over the texts, each closed by a zero byte."""
+    return digest_all(texts)
+
+
+def digest_all(texts: Iterable[str]) -> str:
+    """The same over any number of texts, none of which is kept."""
     total = hashlib.sha256()
     for text in texts:
         total.update(text.encode() + b"\0")

@@ -53,7 +53,7 @@ def read_inputs(args: argparse.Namespace, settings: Any) -> tuple[datadir.DataDi
         if missing := sorted(data.wav.keys() - text.keys()):
             raise datadir.DataError([f"{args.text}: utterance {u!r} has no transcript; run stage 2" for u in missing])
         data.text = {u: text[u] for u in data.utts}
-        inputs["transcripts"] = stamp.digest(*(f"{u} {data.text[u]}" for u in data.utts))
+        inputs["transcripts"] = stamp.digest_all(f"{u} {data.text[u]}" for u in data.utts)
         if args.model:
             inputs["SentencePiece model"] = stamp.digest(stamp.digest_file(args.model / "spm.model"))
     else:
@@ -66,7 +66,7 @@ def read_inputs(args: argparse.Namespace, settings: Any) -> tuple[datadir.DataDi
             raise datadir.DataError(missing)
         inputs["audio"] = data.fingerprint()
         if args.stage == "whisper":
-            inputs["languages"] = stamp.digest(*(f"{u} {data.utt2lang.get(u)}" for u in data.utts))
+            inputs["languages"] = stamp.digest_all(f"{u} {data.utt2lang.get(u)}" for u in data.utts)
     return data, inputs
 
 
@@ -80,7 +80,7 @@ def learn(args: argparse.Namespace, settings: Any) -> None:
             raise datadir.DataError([f"{transcripts}: is missing; run stage 2 first"])
         table = datadir.read_table(transcripts, empty_ok=True)
         sentences += [table[u] for u in datadir.read(directory).utts]
-    inputs = {"configuration": frontend.digest(settings), "transcripts": stamp.digest(*sentences)}
+    inputs = {"configuration": frontend.digest(settings), "transcripts": stamp.digest_all(sentences)}
     if stamp.is_whole(args.out, inputs):
         return
     from fas.frontend import spm_text
