@@ -2,7 +2,8 @@
 
 benchmarks/training.py --work FOLDER --epochs N --rounds R --rows FILE; FOLDER holds data/ and dump/ of egs/ravdess
 The floor: every matrix product of the training set's epochs, forward and backward, and of the dev set's, at the sizes
-that the batches have without padding; nothing is read, normalised, dropped, attended to or updated.
+that the batches have without padding, in the order that the head takes them (fas.model.QueryAttention makes no key and
+no value of a token); nothing is read, normalised, dropped or updated.
 The downstream: projector, mean pooling and linear layer of s3prl's emotion task on a frozen HuBERT base (random
 weights), which runs on every batch of every epoch, as s3prl does; some steps are timed and the epochs' worth is
 reckoned from them. All in one thread, as recipes train (a job a core), in seconds of processor time.
@@ -41,9 +42,9 @@ def load(work: Path) -> tuple[train.TrainConf, Dataset, Dataset]:
 def products(settings: train.TrainConf, rows: int, tokens: dict[str, int], dims: dict[str, int], back: bool) -> float:
     """Seconds of the matrix products of one batch: `rows` utterances, `tokens` of each stream."""
     d, classes, every = settings.width, len(datadir.EMOTIONS), sum(tokens.values())
-    queries = rows * settings.queries
+    queries, heads = rows * settings.queries, settings.heads * settings.queries
     sizes = [(tokens[n], dims[n], d, False) for n in tokens]  # rows, in, out, does a gradient go further down
-    sizes += [(every, d, 2 * d, True), (queries, d, d, True), (queries, d, d, True)]
+    sizes += [(every, d, heads, True), (every, heads, d, True), (queries, d, d, True), (queries, d, d, True)]
     sizes += [(queries, d, 2 * d, True), (queries, 2 * d, d, True)]
     sizes += [(rows, settings.queries * d, d, True), (rows, d, d // 2, True), (rows, d // 2, classes, True)]
     total = 0.0
