@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# RAVDESS over EmoBox's folds, and EmoDB zero-shot: both streams from Whisper base, an early and the last block.
+# RAVDESS over EmoBox's folds, and EmoDB zero-shot: both streams from Whisper base, two early blocks and the last.
 # ./run.sh --corpora FOLDER [--folds all] [--stage N --stop-stage N] ...: FOLDER holds ravdess/ and emodb/
 # Every option of ../../run.sh may follow; --help lists them.
 set -euo pipefail
