@@ -32,7 +32,7 @@ case $table in
   one)
     confs=(conf/fas.yaml)
     for axis in mixup:mixup=0.2 ls:label_smoothing=0.1 wd:weight_decay=0.1 lr:lr=0.0005 epochs:epochs=40 \
-      width:width=256 patch:streams.acoustic.patch=3 cd:channel_dropout=0.3,0.7 q:queries=4 do:dropout=0.6; do
+      width:width=256 patch:streams.acoustic.patch=3 cd:channel_dropout=0.3,0.7 q:queries=4 drop:dropout=0.6; do
       confs+=("$(grid "$axis")")
     done
     train "${confs[*]}" "$@"
