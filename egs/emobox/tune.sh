@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Which blocks of Whisper base make the acoustic stream: the yardstick on each, chosen by the column "dev UAR".
+# Which blocks of Whisper base make the acoustic stream: the yardstick on each, chosen by the column "dev UAR", which
+# conf/logreg.yaml makes the one of a cross-validation.
 # ./tune.sh --corpora FOLDER [options of run.sh]. Results: exp/tune/<corpus>/RESULTS.md
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
