@@ -38,8 +38,8 @@ class TrainConf:
     streams: name -> {feats: ssl | text | whisper/<block>, patch: frames a token, tokens: budget as a number or a share,
     or null for all, cmn: true to take the utterance's mean out};
     system: fas, or logreg (mean and deviation of the frames, logistic regression of strength c);
-    cross_validation: of logreg, folds over the speakers of training and dev sets together; it is fitted on both, and
-    its dev figures are those of the cross-validation, which say more than a dev set of a few speakers; 0 for none;
+    cross_validation: of logreg, folds over the speakers of training and dev sets together; it is fitted on both, and its
+    dev figures are those of the cross-validation, which say more than a dev set of a few speakers; 0 for none;
     fusion: queries (FAS), or mean, concat, gated (fas/ablations.py);
     choice: the tokens that a budget keeps, norm, uniform or random;
     norm: global (training statistics) or speaker (each speaker's own utterances: transductive on a test set);
