@@ -38,8 +38,6 @@ class TrainConf:
     streams: name -> {feats: ssl | text | whisper/<block>, patch: frames a token, tokens: budget as a number or a share,
     or null for all, cmn: true to take the utterance's mean out};
     system: fas, or logreg (mean and deviation of the frames, logistic regression of strength c);
-    cross_validation: of logreg, folds over the speakers of training and dev sets together; it is fitted on both, and its
-    dev figures are those of the cross-validation, which say more than a dev set of a few speakers; 0 for none;
     fusion: queries (FAS), or mean, concat, gated (fas/ablations.py);
     choice: the tokens that a budget keeps, norm, uniform or random;
     norm: global (training statistics) or speaker (each speaker's own utterances: transductive on a test set);
@@ -71,7 +69,6 @@ class TrainConf:
     mixup: float = 0.0
     keep: str = "best"
     c: float = 0.02
-    cross_validation: int = 0
 
 
 @dataclass
@@ -317,34 +314,19 @@ def write_history(history: list[dict[str, float]], chosen: int, out: Path) -> No
 
 
 def train_logreg(settings: TrainConf, train_set: Dataset, dev_set: Dataset, out: Path) -> dict[str, float]:
-    """The yardstick: statistics pooling and one logistic regression; nothing is chosen on the dev set.
-
-    Raises ConfError when there are fewer speakers than folds to cross-validate.
-    """
+    """The yardstick: statistics pooling and one logistic regression; nothing is chosen on the dev set."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GroupKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    parts = [train_set, dev_set] if settings.cross_validation else [train_set]
-    x, references = np.concatenate([p.moments() for p in parts]), np.concatenate([p.references for p in parts])
-    yardstick = make_pipeline(StandardScaler(), LogisticRegression(C=settings.c, max_iter=2000))
-    if settings.cross_validation:
-        speakers = [p.data.utt2spk[u] for p in parts for u in p.utts]
-        if (there := len(set(speakers))) < settings.cross_validation:
-            raise conf.ConfError(f"{out}: {there} speakers for cross_validation: {settings.cross_validation}")
-        folds = GroupKFold(settings.cross_validation)
-        judged, predicted = references, cross_val_predict(yardstick, x, references, groups=speakers, cv=folds)
-        yardstick.fit(x, references)
-    else:
-        judged, predicted = dev_set.references, yardstick.fit(x, references).predict(dev_set.moments())
-    found = scores(judged, predicted, len(train_set.labels))
-    scale, fitted = (step for _, step in yardstick.steps)
+    x = train_set.moments()
+    mean, std = x.mean(0), np.maximum(x.std(0), 1e-8)
+    fitted = LogisticRegression(C=settings.c, max_iter=2000).fit((x - mean) / std, train_set.references)
     weight = np.zeros((len(train_set.labels), x.shape[1]))
     bias = np.full(len(train_set.labels), -1e9)
     weight[fitted.classes_], bias[fitted.classes_] = fitted.coef_, fitted.intercept_
-    arrays = {"mean": scale.mean_, "std": scale.scale_, "weight": weight, "bias": bias}
+    arrays = {"mean": mean, "std": std, "weight": weight, "bias": bias}
     save(out / "best.pt", {"state": {k: torch.from_numpy(v) for k, v in arrays.items()}})
+    predicted = logreg_posteriors(load_checkpoint(out / "best.pt")["state"], dev_set)
+    found = scores(dev_set.references, predicted.argmax(1), len(dev_set.labels))
     row = {"epoch": 1, "dev_uar": found["uar"], "dev_accuracy": found["accuracy"]}
     with stamp.write_aside(out / "log.jsonl") as f:
         f.write(json.dumps(row) + "\n")

@@ -13,7 +13,6 @@ from conftest import run
 
 from fas import ark, datadir, metrics
 from fas.datadir import DataDir
-from fas.dataset import Dataset, Source
 
 CONF = """streams:
   acoustic: {feats: ssl, patch: 5, tokens: 4}
@@ -216,21 +215,6 @@ def test_logistic_regression_yardstick(toy: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert score(toy, toy / "data/toy/test").returncode == 0
     assert json.loads((toy / "exp/seed7/score/toy-test/result.json").read_text())["accuracy"] > 0.6
-
-
-def test_cross_validated_yardstick(toy: Path) -> None:
-    """Its dev figure is over the speakers of training and dev sets; too many folds for them are refused."""
-    values = "system: logreg\nstreams:\n  acoustic: {feats: ssl}\nc: 1.0\ncross_validation: "
-    (toy / "conf.yaml").write_text(f"{values}6\n")
-    done = train(toy)
-    assert done.returncode != 0 and "5 speakers for cross_validation: 6" in done.stderr
-    (toy / "conf.yaml").write_text(f"{values}5\n")
-    assert train(toy).returncode == 0
-    assert json.loads((toy / "exp/seed7/log.jsonl").read_text())["dev_accuracy"] > 0.6
-    fitted = torch.load(toy / "exp/seed7/best.pt", weights_only=True)["state"]["mean"]
-    source, labels = {"acoustic": Source(toy / "dump")}, ["angry", "happy", "sad"]
-    every = [Dataset([toy / "data/toy" / name], source, labels) for name in ("train", "dev")]
-    assert np.allclose(fitted, np.concatenate([d.moments() for d in every]).mean(0))
 
 
 def test_speaker_norm_is_called_transductive(toy: Path) -> None:

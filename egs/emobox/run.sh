@@ -20,7 +20,7 @@ for name in $corpus; do
     --ssl-conf "../../conf/ssl/whisper_base_block${blocks[$name]}.yaml" \
     --whisper-conf ../../conf/whisper/base.yaml \
     --text-conf ../../conf/text/minilm.yaml \
-    --fas-conf "../ravdess/conf/voice.yaml ../ravdess/conf/fas.yaml conf/logreg.yaml" \
+    --fas-conf "../ravdess/conf/voice.yaml ../ravdess/conf/fas.yaml ../ravdess/conf/logreg.yaml" \
     --published "conf/published_$name.yaml" \
     ${options[@]+"${options[@]}"}
 done

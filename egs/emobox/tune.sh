@@ -9,7 +9,7 @@ declare -A folds=([ravdess]="1 2 3 4 5 6" [emodb]="1 2 3 4 5")
 for corpus in ravdess emodb; do
   out=exp/tune/$corpus systems=()
   for blocks in 2 3 4 2_3 1_2_3 2_3_4 1_2_3_4 1_2_3_4_5 1_2_3_4_5_6; do
-    options=(--corpus "$corpus" --expdir "$out" --fas-conf conf/logreg.yaml
+    options=(--corpus "$corpus" --expdir "$out" --fas-conf ../ravdess/conf/logreg.yaml
       --ssl-conf "../../conf/ssl/whisper_base_block$blocks.yaml" "$@")
     ./run.sh --stop-stage 1 "${options[@]}"
     ./run.sh --stage 4 --stop-stage 5 "${options[@]}"  # the yardstick takes no words
