@@ -22,6 +22,7 @@ PRODUCTS = """
 import time, torch
 torch.set_num_threads(1)
 x, done = torch.randn(256, 256), 0
+print("ready", flush=True)
 input()
 until = time.perf_counter() + 3
 while time.perf_counter() < until:
@@ -35,7 +36,8 @@ def products(jobs: int) -> int:
     """Matrix products that so many processes of one thread make in 3 s, together."""
     command, pipe = [sys.executable, "-c", PRODUCTS], subprocess.PIPE
     running = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(jobs)]
-    time.sleep(6)  # all have loaded torch, and wait for a line
+    for process in running:
+        process.stdout.readline()  # it has loaded torch
     for process in running:
         process.stdin.write("\n")
         process.stdin.flush()

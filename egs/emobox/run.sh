@@ -10,14 +10,13 @@ corpus="ravdess emodb"  # corpora, a list
 . "$(dirname "${BASH_SOURCE[0]}")/../../utils/parse_options.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")"
 declare -A folds=([ravdess]="1 2 3 4 5 6" [emodb]="1 2 3 4 5")
-declare -A blocks=([ravdess]=1_2_3_4 [emodb]=2_3)  # of Whisper base, chosen by ./tune.sh
 if [[ ${options[*]} == --help ]]; then corpus=ravdess; fi
 for name in $corpus; do
   ../../run.sh \
     --prepare "../../steps/prepare_data.sh --names $name --labels native" \
     --sets "$name" --folds "${folds[$name]:?no such corpus: $name}" --expdir "exp/$name" \
     --train-sets "$name/fold{fold}/train" --dev-sets "$name/fold{fold}/dev" --test-sets "$name/fold{fold}/test" \
-    --ssl-conf "../../conf/ssl/whisper_base_block${blocks[$name]}.yaml" \
+    --ssl-conf ../../conf/ssl/whisper_base_block1_2_3_4_5_6.yaml \
     --whisper-conf ../../conf/whisper/base.yaml \
     --text-conf ../../conf/text/minilm.yaml \
     --fas-conf "../ravdess/conf/voice.yaml ../ravdess/conf/fas.yaml ../ravdess/conf/logreg.yaml" \

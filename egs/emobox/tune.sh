@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Which blocks of Whisper base make the acoustic stream: the yardstick on each, chosen by the column "dev UAR", which
-# conf/logreg.yaml makes the one of a cross-validation.
+# What a choice of Whisper base's blocks would do: the yardstick on each set of them; run.sh takes all six, without a choice.
 # ./tune.sh --corpora FOLDER [options of run.sh]. Results: exp/tune/<corpus>/RESULTS.md
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
