@@ -18,7 +18,6 @@ A folder inside a data directory that is one itself is a subset of it and shares
 (data/ravdess/fold1/train belongs to data/ravdess).
 """
 
-import itertools
 import os
 import shutil
 import sys
@@ -322,24 +321,15 @@ def combine(sets: Iterable[DataDir]) -> DataDir:
 
 
 def split(data: DataDir, parts: int) -> list[DataDir]:
-    """Cut into `parts` of nearly equal duration, in order, so that speakers stay together where they can.
+    """Deal out to `parts`, by duration, so that every part has utterances of all lengths alike.
 
-    Raises DataError when there are fewer utterances than parts.
+    Jobs then take the same time whatever an utterance costs beside its duration (a margin of silence, its words), which
+    parts of one duration do not. Raises DataError when there are fewer utterances than parts.
     """
     if parts > len(data):
         raise DataError([f"{data.path}: {len(data)} utterances can't be split in {parts}; use a smaller --nj"])
-    utts = data.utts
-    total = sum(data.utt2dur.values())
-    ends: list[int] = []  # of each part but the last
-    start, elapsed = 0, 0.0
-    for i, utt in enumerate(utts):
-        if i > start and len(ends) + 1 < parts:
-            full = elapsed >= total * (len(ends) + 1) / parts
-            if full or len(utts) - i == parts - len(ends) - 1:
-                ends.append(i)
-                start = i
-        elapsed += data.utt2dur[utt]
-    return [data.take(utts[a:b]) for a, b in itertools.pairwise([0, *ends, len(utts)])]
+    by_duration = sorted(data.utts, key=data.utt2dur.__getitem__)
+    return [data.take(sorted(by_duration[i::parts])) for i in range(parts)]
 
 
 def write_split(path: Path, parts: int) -> None:

@@ -83,10 +83,20 @@ def test_a_place_that_can_not_be_a_file_is_named(small: DataDir, tmp_path: Path,
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 4, 6])
-def test_split_is_a_partition_in_order(small: DataDir, parts: int) -> None:
+def test_split_is_a_partition(small: DataDir, parts: int) -> None:
     pieces = datadir.split(small, parts)
-    assert [u for p in pieces for u in p.utts] == small.utts
-    assert all(len(p) for p in pieces)
+    assert sorted(u for p in pieces for u in p.utts) == small.utts
+    assert all(len(p) and p.utts == sorted(p.utts) for p in pieces)
+
+
+def test_parts_of_a_split_cost_the_same_whatever_an_utterance_costs(small: DataDir) -> None:
+    """The first speaker's utterances are short, the second's long: parts in order would not be alike."""
+    small.utt2dur = dict(zip(small.utts, (1.0, 1.2, 1.1, 9.0, 9.1, 9.3), strict=True))
+    for cost in (lambda seconds: seconds, lambda seconds: seconds + 5, lambda seconds: 1):
+        for parts in (2, 3):
+            costs = [sum(cost(s) for s in p.utt2dur.values()) for p in datadir.split(small, parts)]
+            assert max(costs) - min(costs) <= max(small.utt2dur.values()) - min(small.utt2dur.values())
+    assert [sum(s > 5 for s in p.utt2dur.values()) for p in datadir.split(small, 3)] == [1, 1, 1]
 
 
 def test_split_refuses_more_parts_than_utterances(small: DataDir) -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Split a data directory into N parts of nearly equal duration: data/x/splitN/1 .. N.
+# Split a data directory into N parts, each with utterances of all lengths alike: data/x/splitN/1 .. N.
 # utils/split_data.sh data/x N
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
