@@ -14,7 +14,7 @@ from fas import audio, espeak
 from fas.conf import ConfError
 from fas.datadir import DataDir
 from fas.frontend import WhisperBlockConf, WhisperConf
-from fas.frontend.whisper import WhisperFrontend, encode, log_mel, period_of
+from fas.frontend.whisper import WhisperFrontend, encode, load, log_mel, next_logits, period_of
 
 LINES = (
     "The train to the city leaves at half past seven.",
@@ -61,13 +61,29 @@ def test_speech_comes_out_as_its_words(frontend: WhisperFrontend, speech: DataDi
     assert SequenceMatcher(None, said, got).ratio() > 0.85, heard  # of 36 words, at most some three are misheard
 
 
-def test_frames_are_those_of_openai_whisper(tiny_en: Path, speech: DataDir) -> None:
-    """On 30 s of audio our loop over the blocks is the encoder, to the bit."""
+def test_frames_and_logits_are_those_of_openai_whisper(tiny_en: Path, speech: DataDir) -> None:
+    """On 30 s of audio: frames, and logits with and without a cache; to the bit where no layer is packed."""
+    plain = load(str(tiny_en), "cpu")
     block = WhisperFrontend(WhisperBlockConf(str(tiny_en), -1, dtype="float32"), "cpu")
     samples = whisper.pad_or_trim(audio.read(speech.wav["s_0"]), N_SAMPLES)
     mel = log_mel(block.model, samples, 30, "cpu")[None]
+    tokens = torch.tensor([[50257, 50362, 383]])
     with torch.inference_mode():
-        assert torch.equal(encode(block.model, mel, {4})[4], block.model.encoder(mel))
+        states = plain.encoder(mel)
+        assert torch.equal(encode(plain, mel, {4})[4], states)
+        assert_near(encode(block.model, mel, {4})[4], states)
+        expected = plain.decoder(tokens, states)[:, -1]
+        assert_near(next_logits(block.model.decoder, tokens, states, {}), expected)
+        cache, hooks = block.model.install_kv_cache_hooks()
+        for some in tokens.split([2, 1], 1):
+            logits = next_logits(block.model.decoder, some, states, cache)
+        for hook in hooks:
+            hook.remove()
+        assert_near(logits, expected)
+
+
+def assert_near(found: torch.Tensor, expected: torch.Tensor) -> None:
+    assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
 def test_frames_do_not_depend_on_the_batch(frontend: WhisperFrontend, speech: DataDir) -> None:

@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import torch
 import whisper
-from torch import Tensor
+from torch import Tensor, nn
 from whisper.audio import CHUNK_LENGTH, N_SAMPLES, N_SAMPLES_PER_TOKEN, SAMPLE_RATE
 from whisper.decoding import DecodingOptions, DecodingTask
-from whisper.model import Whisper
+from whisper.model import TextDecoder, Whisper
 from whisper.tokenizer import LANGUAGES, get_tokenizer
 from whisper.utils import compression_ratio
 
 from fas import ctranslate2, fetch
 from fas.conf import ConfError
 from fas.datadir import DataDir
-from fas.frontend import Encoded, WhisperBlockConf, WhisperConf, load_audio
+from fas.frontend import Encoded, WhisperBlockConf, WhisperConf, load_audio, packed
 
 TOKENS_PER_SECOND = 12  # fast speech has some 6 words/s; text that needs more tokens than this is a loop
 TOKENS_AT_LEAST = 16
@@ -55,6 +55,22 @@ def block_indices(model: Whisper, layer: int | list[int]) -> list[int]:
             raise ConfError(f"layer {index!r}: this Whisper has encoder blocks 1 to {blocks} (-1 the last)")
         made.append(index + blocks + 1 if index < 0 else index)
     return made
+
+
+def tie_vocabulary(decoder: TextDecoder) -> None:
+    """Give the decoder its product with the token embeddings as a linear layer, `vocabulary`, of the same weights."""
+    tokens, width = decoder.token_embedding.weight.shape
+    decoder.vocabulary = nn.Linear(width, tokens, bias=False, device="meta")
+    decoder.vocabulary.weight = decoder.token_embedding.weight
+
+
+@torch.inference_mode()
+def logits_of_silence(model: Whisper) -> Tensor:
+    """(1, V): what comes out of 20 ms of silence; every linear layer takes part."""
+    device = model.decoder.token_embedding.weight.device
+    last = len(model.encoder.blocks)
+    states = encode(model, torch.zeros(1, model.dims.n_mels, 2, device=device), {last})[last]
+    return next_logits(model.decoder, torch.zeros(1, 1, dtype=torch.int, device=device), states, {})
 
 
 @torch.inference_mode()
@@ -93,6 +109,9 @@ class WhisperFrontend:
     def __init__(self, settings: WhisperConf | WhisperBlockConf, device: str, allow_pipes: bool = False):
         self.settings, self.device, self.allow_pipes = settings, device, allow_pipes
         self.model = load(settings.model, device)
+        tie_vocabulary(self.model.decoder)
+        if device == "cpu":
+            packed.pack(self.model, lambda: logits_of_silence(self.model))
         self.transcribes = isinstance(settings, WhisperConf)
         self.size = settings.batch if self.transcribes else BATCH
         named = settings.blocks if self.transcribes else {".": settings.layer}
@@ -210,7 +229,8 @@ def decode(model: Whisper, states: Tensor, language: str, seconds: list[float]) 
     An utterance leaves the batch when it has ended, so that a loop costs only itself.
     """
     options = DecodingOptions(language=language, without_timestamps=True, fp16=False)
-    task = DecodingTask(model, options)  # openai-whisper's prompt, suppressed tokens and key-value cache
+    task = DecodingTask(model, options)  # openai-whisper's prompt and suppressed tokens
+    cache, hooks = model.install_kv_cache_hooks()
     end = task.tokenizer.eot
     fast = [TOKENS_PER_SECOND * s for s in seconds]
     made: list[list[int]] = [[] for _ in seconds]
@@ -219,7 +239,7 @@ def decode(model: Whisper, states: Tensor, language: str, seconds: list[float]) 
     tokens = torch.tensor([task.initial_tokens] * len(rows), device=states.device)
     try:
         while rows:
-            logits = task.inference.logits(tokens, states)[:, -1]
+            logits = next_logits(model.decoder, tokens[:, -1:] if cache else tokens, states, cache)
             for logit_filter in task.logit_filters:
                 logit_filter.apply(logits, tokens)
             best = logits.argmax(-1)
@@ -237,12 +257,25 @@ def decode(model: Whisper, states: Tensor, language: str, seconds: list[float]) 
             if len(going) < len(rows):
                 rows = [rows[i] for i in going]
                 tokens, states = tokens[going], states[going]
-                for module, cached in task.inference.kv_cache.items():
-                    task.inference.kv_cache[module] = cached[going]
+                for module, cached in cache.items():
+                    cache[module] = cached[going]
     finally:
-        task.inference.cleanup_caching()
+        for hook in hooks:
+            hook.remove()
     texts = [task.tokenizer.decode(t).strip() for t in made]
     return texts, [e and compression_ratio(t) <= LOOPING for e, t in zip(ended, texts, strict=True)]
+
+
+def next_logits(decoder: TextDecoder, tokens: Tensor, states: Tensor, cache: dict[nn.Module, Tensor]) -> Tensor:
+    """Logits (B, V) of the token behind `tokens` (B, N), those that the key-value cache does not have yet.
+
+    The decoder's own forward multiplies by the vocabulary at every place of the prompt.
+    """
+    done = next(iter(cache.values())).shape[1] if cache else 0
+    x = decoder.token_embedding(tokens) + decoder.positional_embedding[done : done + tokens.shape[1]]
+    for block in decoder.blocks:
+        x = block(x, states, mask=decoder.mask, kv_cache=cache)
+    return decoder.vocabulary(decoder.ln(x[:, -1]))
 
 
 def period_of(tokens: list[int]) -> int:
