@@ -28,7 +28,7 @@ for part in $parts; do
   case $part in
     whisper) bench whisper_stage --utts "$utts" ;;
     ssl) bench ssl_stage --utts 6 ;;
-    jobs) bench jobs --utts 256 ;;
+    jobs) bench jobs --utts 384 ;;
     training)
       for step in "extract_ssl ssl/whisper_base_block2_3" "transcribe whisper/base"; do
         read -r name conf <<<"$step"
