@@ -27,7 +27,7 @@ WIDTH = 64
 FRAMES = 150  # 3 s
 PER_HOUR = 1200  # utterances
 PARTS = 4
-WHISPER_HOURS = (0.05, 0.1, 0.2)
+WHISPER_HOURS = (0.1, 0.3, 1.0)
 CONF = WhisperBlockConf("synthetic", 1)
 
 
