@@ -19,22 +19,19 @@ from torch import nn
 from fas import fetch
 from fas.conf import ConfError
 from fas.datadir import DataDir
-from fas.frontend import Encoded, S3PRLConf, load_audio, packed
+from fas.frontend import Encoded, S3PRLConf, load_audio
 
 SHORTEST = 1600  # samples (0.1 s): convolutional encoders give no frame at all below some 25 ms
 
 
 class S3PRLFrontend:
-    """One utterance at a time; frames are those of s3prl called directly, but for float32's rounding on the CPU."""
+    """One utterance at a time, so that frames are just those of s3prl called directly."""
 
     def __init__(self, settings: S3PRLConf, device: str, allow_pipes: bool = False):
         self.settings, self.device, self.allow_pipes, self.layer = settings, device, allow_pipes, settings.layer
         self.model = load_upstream(settings.upstream, settings.ckpt).to(device).eval()
-        noise = np.random.default_rng(0).normal(0, 0.1, SHORTEST).astype(np.float32)
         if self.layer != "mean":
-            self._leave_out_upper_layers(noise)
-        if device == "cpu":
-            packed.pack(self.model, lambda: self.frames(noise))
+            self._leave_out_upper_layers()
 
     def batches(self, data: DataDir) -> list[list[str]]:
         self.wav = data.wav
@@ -55,13 +52,14 @@ class S3PRLFrontend:
         return made
 
     @torch.inference_mode()
-    def _leave_out_upper_layers(self, noise: np.ndarray) -> None:
+    def _leave_out_upper_layers(self) -> None:
         """Take away the transformer layers that no frame of the conf needs, if frames then stay the same to the bit."""
         stacks = [
             m for n, m in self.model.named_modules() if n.endswith("encoder.layers") and isinstance(m, nn.ModuleList)
         ]
         if len(stacks) != 1:
             return
+        noise = np.random.default_rng(0).normal(0, 0.1, SHORTEST).astype(np.float32)
         hidden = self.model([torch.from_numpy(noise).to(self.device)])["hidden_states"]
         expected = choose_layer(hidden, self.layer)[0]
         chosen = self.layer if isinstance(self.layer, list) else [self.layer]

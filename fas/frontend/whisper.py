@@ -65,15 +65,6 @@ def tie_vocabulary(decoder: TextDecoder) -> None:
 
 
 @torch.inference_mode()
-def logits_of_silence(model: Whisper) -> Tensor:
-    """(1, V): what comes out of 20 ms of silence; every linear layer takes part."""
-    device = model.decoder.token_embedding.weight.device
-    last = len(model.encoder.blocks)
-    states = encode(model, torch.zeros(1, model.dims.n_mels, 2, device=device), {last})[last]
-    return next_logits(model.decoder, torch.zeros(1, 1, dtype=torch.int, device=device), states, {})
-
-
-@torch.inference_mode()
 def encode(model: Whisper, mel: Tensor, blocks: set[int]) -> dict[int, Tensor]:
     """Log-mel (B, n_mels, F), F even and at most 3,000 -> the frames (B, F / 2, D) of each block asked for.
 
@@ -111,7 +102,7 @@ class WhisperFrontend:
         self.model = load(settings.model, device)
         tie_vocabulary(self.model.decoder)
         if device == "cpu":
-            packed.pack(self.model, lambda: logits_of_silence(self.model))
+            packed.pack(self.model.decoder)
         self.transcribes = isinstance(settings, WhisperConf)
         self.size = settings.batch if self.transcribes else BATCH
         named = settings.blocks if self.transcribes else {".": settings.layer}
