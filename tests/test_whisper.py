@@ -97,6 +97,15 @@ def test_frames_do_not_depend_on_the_batch(frontend: WhisperFrontend, speech: Da
         np.testing.assert_array_equal(encoded["both"], np.hstack([encoded["early"], encoded["last"]]))
 
 
+@pytest.mark.parametrize("length", [100, 200, 300, 800])
+def test_frames_are_the_same_to_the_bit_alone_and_in_a_batch(frontend: WhisperFrontend, length: int) -> None:
+    mel = torch.randn(3, 80, length, generator=torch.Generator().manual_seed(0))
+    together = encode(frontend.model, mel, {2, 4})
+    for some in (mel[:1], mel[:2]):
+        found = encode(frontend.model, some, {2, 4})
+        assert all(torch.equal(found[block], together[block][: len(some)]) for block in (2, 4))
+
+
 def test_stage_1_and_stage_2_give_the_same_kind_of_frames(tiny_en: Path, speech: DataDir) -> None:
     block = WhisperFrontend(WhisperBlockConf(str(tiny_en), 2, margin=5.0, dtype="float32"), "cpu")
     both = WhisperFrontend(WhisperConf(str(tiny_en), blocks={"early": 2}, margin=5.0, dtype="float32"), "cpu")

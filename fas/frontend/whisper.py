@@ -25,6 +25,7 @@ from fas.frontend import Encoded, WhisperBlockConf, WhisperConf, load_audio, pac
 
 TOKENS_PER_SECOND = 12  # fast speech has some 6 words/s; text that needs more tokens than this is a loop
 TOKENS_AT_LEAST = 16
+FEW = 300  # log-mel frames (3 s); BLAS treats products of up to some 100 rows in a way of their own
 BATCH = 16  # utterances whose frames are made together
 SECOND_MARGIN = 4  # seconds of silence more, where a transcript did not end
 LOOPING = 2.4  # compression ratio beyond which openai-whisper, too, calls a transcript repetitive
@@ -69,8 +70,11 @@ def encode(model: Whisper, mel: Tensor, blocks: set[int]) -> dict[int, Tensor]:
     """Log-mel (B, n_mels, F), F even and at most 3,000 -> the frames (B, F / 2, D) of each block asked for.
 
     The last block's frames are the encoder's output: they have passed the final layer norm. No block beyond the
-    highest asked for is computed.
+    highest asked for is computed. Frames are the same to the bit alone and in a batch: the few rows of one short
+    utterance would be multiplied, and rounded, in another way than more, so it gets a second copy of itself.
     """
+    if len(mel) == 1 and mel.shape[-1] < FEW:
+        return {number: frames[:1] for number, frames in encode(model, mel.expand(2, -1, -1), blocks).items()}
     encoder = model.encoder
     x = torch.nn.functional.gelu(encoder.conv1(mel))
     x = torch.nn.functional.gelu(encoder.conv2(x)).permute(0, 2, 1)
