@@ -43,7 +43,7 @@ _fas_make_venv() {
     rm -rf "$venv"
     "$python" -m venv "$venv" || exit 1
     if "$venv/bin/python" -m pip install -q "$(grep '^uv==' "$FAS_ROOT/requirements.txt")" &&
-      "$venv/bin/python" -m uv pip install --python "$venv/bin/python" -q -r "$FAS_ROOT/requirements.txt"; then :; else
+      "$venv/bin/python" -m uv pip install --python "$venv/bin/python" -q --compile-bytecode -r "$FAS_ROOT/requirements.txt"; then :; else
       echo "path.sh: uv did not do it; trying pip, which takes some minutes" >&2
       "$venv/bin/python" -m pip install -q -r "$FAS_ROOT/requirements.txt" || exit 1
     fi

@@ -16,11 +16,13 @@ import json
 import math
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
 from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
 
 BINARY_VERSION = 6
@@ -31,6 +33,25 @@ MAX_RANK = 8  # Whisper needs 3: a larger one is a corrupt byte
 REQUIRED = {"activation": 3, "pre_norm": 1, "scale_embeddings": 0, "alibi": 0, "start_from_zero_embedding": 0}
 # Settings that say nothing about the network once the required ones hold (config.json names the alignment heads).
 UNUSED = ("alignment_layer", "alignment_heads", "alibi_use_positive_positions", "scale_alibi")
+
+
+class Uninitialised(TorchFunctionMode):
+    """Modules made within it draw no random weights, since theirs are to be read; on "meta" they have shapes alone.
+
+    `with torch.device("meta")` would do for shapes, but takes seconds to import what Whisper's positions call there.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__()
+        self.device = device
+
+    def __torch_function__(self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None) -> object:
+        kwargs = dict(kwargs or {})
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        if func is torch.empty:
+            kwargs["device"] = self.device
+        return func(*args, **kwargs)
 
 
 def load(folder: Path) -> Whisper:
@@ -261,7 +282,7 @@ def _check_shapes(dims: ModelDimensions, state: dict[str, np.ndarray], path: Pat
         if heads < 1 or width % heads:
             _fail(path, f"{side}/num_heads is {heads}, which does not divide its width {width}")
     d = dims
-    with torch.device("meta"):
+    with Uninitialised("meta"):
         sides = {
             "encoder": AudioEncoder(d.n_mels, d.n_audio_ctx, d.n_audio_state, d.n_audio_head, d.n_audio_layer),
             "decoder": TextDecoder(d.n_vocab, d.n_text_ctx, d.n_text_state, d.n_text_head, d.n_text_layer),

@@ -10,7 +10,7 @@ import torch
 import whisper
 from whisper.audio import N_SAMPLES
 
-from fas import audio, espeak
+from fas import audio, ctranslate2, espeak
 from fas.conf import ConfError
 from fas.datadir import DataDir
 from fas.frontend import WhisperBlockConf, WhisperConf
@@ -79,6 +79,20 @@ def test_frames_and_logits_are_those_of_openai_whisper(tiny_en: Path, speech: Da
         for hook in hooks:
             hook.remove()
         assert_near(logits, expected)
+
+
+def test_every_weight_is_read(tiny_en: Path, tmp_path: Path) -> None:
+    """Models are made without drawing random weights: no part of one may stay as memory was."""
+    plain = ctranslate2.load(tiny_en)
+    checkpoint = {"dims": vars(plain.dims), "model_state_dict": plain.state_dict()}
+    torch.save(checkpoint, tmp_path / "tiny.en.pt")
+    expected = plain.state_dict() | dict(plain.named_buffers())
+    for place in (tiny_en, tmp_path / "tiny.en.pt"):
+        model = load(str(place), "cpu")
+        found = model.state_dict() | dict(model.named_buffers())
+        assert found.keys() == expected.keys()
+        for name in found.keys() - {"alignment_heads"}:
+            torch.testing.assert_close(found[name], expected[name], rtol=0, atol=0, msg=f"{place}: {name}")
 
 
 def assert_near(found: torch.Tensor, expected: torch.Tensor) -> None:

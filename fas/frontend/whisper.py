@@ -41,7 +41,7 @@ def load(name: str, device: str) -> Whisper:
         if name.startswith(("/", ".", "~")):
             raise ConfError(f"model {path}: no such file or folder; nothing else was looked up")
         path = fetch.whisper_model(name)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), ctranslate2.Uninitialised():
         warnings.simplefilter("ignore")
         model = ctranslate2.load(path) if path.is_dir() else whisper.load_model(str(path), device="cpu")
     return model.to(device).float().eval()
