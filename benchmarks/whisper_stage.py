@@ -1,14 +1,18 @@
 """Stage 2, transcripts and encoder frames together, against openai-whisper and faster-whisper, transcripts alone.
 
-benchmarks/whisper_stage.py --work FOLDER --utts N --rounds R --rows FILE [--model base] [--margins "0.5 1 2 3 5"]
+benchmarks/whisper_stage.py --work FOLDER --utts N --rounds R --rows FILE [--model base] [--margins "1 3 5" | --words]
 Utterances of data/ravdess and data/emodb. A stage gets a corpus at a time, to batch utterances of one length; so
 ours takes those of all rounds in every round, theirs the N of the round; ratios are those of the times an utterance.
 Word error rates are over all of them, against the corpora's own sentences, after Whisper's basic text normaliser.
-With --margins: no contest, but word errors and time of stage 2 for each margin.
+With --margins: no contest, but word errors and time of stage 2 for each margin. With --words: no times, but word errors
+beside openai-whisper's on N utterances, half of each corpus, and what they make for the corpora as they are.
 """
 
 import argparse
+import multiprocessing
+import os
 import random
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import jiwer
@@ -20,6 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tqdm import tqdm
 from whisper.normalizers import BasicTextNormalizer
 
 from fas import audio, datadir, fetch
@@ -185,14 +190,65 @@ def margins(args: argparse.Namespace, data: DataDir) -> None:
         print(f"margin {margin} s: {turns.cpu[margin][0]:.1f} s of processor time, {heard}", flush=True)
 
 
+def words(args: argparse.Namespace, data: DataDir) -> None:
+    chosen = sample(data, args.utts, 1)[0]
+    stage = Stage(WhisperConf(args.model, {"last": -1}, **CUT))
+    ours = {u: e["text"] for u, e in stage(chosen).items()}
+    stage.close()
+    theirs = {}
+    jobs = len(os.sched_getaffinity(0))
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _load_plain, (args.model,)) as pool:
+        running = [pool.submit(_openai, chosen.take([u])) for u in chosen.utts]
+        for one in tqdm(running, desc="openai-whisper", mininterval=10):
+            theirs |= one.result()
+    errors, lengths, weights = {}, {}, {}
+    for language in sorted(set(chosen.utt2lang.values())):
+        utts = [u for u in chosen.utts if chosen.utt2lang[u] == language]
+        said = {u: normalise(chosen.text[u]) for u in utts}
+        errors[language] = np.array([[wrong(said[u], normalise(h[u])) for h in (ours, theirs)] for u in utts])
+        lengths[language] = np.array([len(said[u].split()) for u in utts])
+        every = [u for u in data.utts if data.utt2lang[u] == language]
+        weights[language] = sum(len(normalise(data.text[u]).split()) for u in every)
+        print(f"{language}: {len(utts)} of {len(every)} utterances, {lengths[language].sum()} words")
+    rng = np.random.default_rng(0)
+    drawn: list[dict[str, np.ndarray]] = [{la: np.arange(len(x)) for la, x in errors.items()}]
+    drawn += [{la: rng.integers(len(x), size=len(x)) for la, x in errors.items()} for _ in range(2000)]
+    rates = [{la: 100 * errors[la][i].sum(0) / lengths[la][i].sum() for la, i in rows.items()} for rows in drawn]
+    for each in rates:
+        each["corpora as they are"] = sum(weights[la] * each[la] for la in weights) / sum(weights.values())
+    for name, (one, other) in rates[0].items():
+        low, high = np.percentile([r[name][0] - r[name][1] for r in rates[1:]], [2.5, 97.5])
+        more = f"{one - other:.2f} more (95 %: {low:.2f} to {high:.2f})"
+        print(f"{name}: WER ours {one:.2f} %, openai-whisper {other:.2f} %, {more}")
+
+
+def wrong(said: str, heard: str) -> int:
+    """Words substituted, deleted or inserted."""
+    found = jiwer.process_words(said, heard)
+    return found.substitutions + found.deletions + found.insertions
+
+
+plain: list[whisper.Whisper] = []  # in a job, openai-whisper's model
+
+
+def _load_plain(model: str) -> None:
+    torch.set_num_threads(1)
+    plain.append(load(model, "cpu"))
+
+
+def _openai(data: DataDir) -> dict[str, str]:
+    return openai(plain[0], data)
+
+
 def run() -> None:
     parser = options(__doc__)
     parser.add_argument("--utts", type=int, required=True, help="utterances a round")
     parser.add_argument("--model", default="base")
     parser.add_argument("--margins", default="")
+    parser.add_argument("--words", action="store_true")
     args = parser.parse_args()
     data = datadir.combine(datadir.read(args.work / "data" / name) for name in ("ravdess", "emodb"))
-    margins(args, data) if args.margins else contest(args, data)
+    (words if args.words else margins if args.margins else contest)(args, data)
 
 
 if __name__ == "__main__":
