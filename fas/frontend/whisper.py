@@ -27,6 +27,7 @@ TOKENS_PER_SECOND = 12  # fast speech has some 6 words/s; text that needs more t
 TOKENS_AT_LEAST = 16
 FEW = 300  # log-mel frames (3 s); BLAS treats products of up to some 100 rows in a way of their own
 BATCH = 16  # utterances whose frames are made together
+CACHED = 4  # utterances that a processor encodes at a time: what passes between two layers then stays in its cache
 SECOND_MARGIN = 4  # seconds of silence more, where a transcript did not end
 LOOPING = 2.4  # compression ratio beyond which openai-whisper, too, calls a transcript repetitive
 
@@ -73,6 +74,9 @@ def encode(model: Whisper, mel: Tensor, blocks: set[int]) -> dict[int, Tensor]:
     highest asked for is computed. Frames are the same to the bit alone and in a batch: the few rows of one short
     utterance would be multiplied, and rounded, in another way than more, so it gets a second copy of itself.
     """
+    if mel.device.type == "cpu" and len(mel) > CACHED:
+        parts = [encode(model, some, blocks) for some in mel.split(CACHED)]
+        return {number: torch.cat([part[number] for part in parts]) for number in blocks}
     if len(mel) == 1 and mel.shape[-1] < FEW:
         return {number: frames[:1] for number, frames in encode(model, mel.expand(2, -1, -1), blocks).items()}
     encoder = model.encoder
