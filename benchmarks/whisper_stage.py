@@ -191,6 +191,7 @@ def margins(args: argparse.Namespace, data: DataDir) -> None:
 
 
 def words(args: argparse.Namespace, data: DataDir) -> None:
+    """Prints word error rates of both by language and, weighted by their words, for the corpora as they are."""
     chosen = sample(data, args.utts, 1)[0]
     stage = Stage(WhisperConf(args.model, {"last": -1}, **CUT))
     ours = {u: e["text"] for u, e in stage(chosen).items()}
@@ -213,11 +214,11 @@ def words(args: argparse.Namespace, data: DataDir) -> None:
     rng = np.random.default_rng(0)
     drawn: list[dict[str, np.ndarray]] = [{la: np.arange(len(x)) for la, x in errors.items()}]
     drawn += [{la: rng.integers(len(x), size=len(x)) for la, x in errors.items()} for _ in range(2000)]
-    rates = [{la: 100 * errors[la][i].sum(0) / lengths[la][i].sum() for la, i in rows.items()} for rows in drawn]
-    for each in rates:
+    found = [{la: 100 * errors[la][i].sum(0) / lengths[la][i].sum() for la, i in rows.items()} for rows in drawn]
+    for each in found:
         each["corpora as they are"] = sum(weights[la] * each[la] for la in weights) / sum(weights.values())
-    for name, (one, other) in rates[0].items():
-        low, high = np.percentile([r[name][0] - r[name][1] for r in rates[1:]], [2.5, 97.5])
+    for name, (one, other) in found[0].items():
+        low, high = np.percentile([r[name][0] - r[name][1] for r in found[1:]], [2.5, 97.5])
         more = f"{one - other:.2f} more (95 %: {low:.2f} to {high:.2f})"
         print(f"{name}: WER ours {one:.2f} %, openai-whisper {other:.2f} %, {more}")
 
@@ -228,16 +229,16 @@ def wrong(said: str, heard: str) -> int:
     return found.substitutions + found.deletions + found.insertions
 
 
-plain: list[whisper.Whisper] = []  # in a job, openai-whisper's model
+in_job: list[whisper.Whisper] = []  # in a job, openai-whisper's model
 
 
 def _load_plain(model: str) -> None:
     torch.set_num_threads(1)
-    plain.append(load(model, "cpu"))
+    in_job.append(load(model, "cpu"))
 
 
 def _openai(data: DataDir) -> dict[str, str]:
-    return openai(plain[0], data)
+    return openai(in_job[0], data)
 
 
 def run() -> None:
