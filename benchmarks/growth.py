@@ -57,7 +57,8 @@ class Synthetic:
     """Frames that a random generator makes, 64 utterances at a time."""
 
     def batches(self, data: DataDir) -> list[list[str]]:
-        return [data.utts[i : i + 64] for i in range(0, len(data), 64)]
+        utts = data.utts
+        return [utts[i : i + 64] for i in range(0, len(utts), 64)]
 
     def encode(self, batch: list[str]) -> list[Encoded]:
         random = np.random.default_rng(0)
@@ -123,10 +124,10 @@ def whisper_stage(work: Path, data: DataDir) -> float:
 def repeated(data: DataDir, hours: float) -> DataDir:
     """`hours` of a real data directory, utterances repeated under new names."""
     made = DataDir(data.corpus, {}, {}, {}, {}, data.emotions)
-    total, number = 0.0, 0
+    total, number, utts = 0.0, 0, data.utts
     while total < hours * 3600:
-        utt = data.utts[number % len(data)]
-        name = f"{utt}_{number // len(data):04}"
+        utt = utts[number % len(utts)]
+        name = f"{utt}_{number // len(utts):04}"
         for field in ("wav", "utt2spk", "utt2emo", "utt2dur", "utt2lang"):
             getattr(made, field)[name] = getattr(data, field)[utt]
         total, number = total + data.utt2dur[utt], number + 1

@@ -74,7 +74,8 @@ class SPMTextFrontend:
 
     def batches(self, data: DataDir) -> list[list[str]]:
         self.text = data.text
-        return [data.utts[i : i + BATCH] for i in range(0, len(data), BATCH)]
+        utts = data.utts
+        return [utts[i : i + BATCH] for i in range(0, len(utts), BATCH)]
 
     def encode(self, batch: list[str]) -> list[Encoded]:
         made: list[Encoded] = []
