@@ -22,6 +22,7 @@ CONTAINERS = (".mp4", ".m4a", ".mov", ".avi", ".mkv", ".webm", ".flv")  # soundf
 LONGEST = 3600.0  # seconds; no corpus has a longer utterance, so that a header which says more is wrong
 BLOCK = 1 << 20  # sample frames read at once, so that many channels at a high rate don't fill the memory
 OPEN_ENDED = 0x7FFF0000  # a chunk of this size or more was written to a pipe, its length not known
+NO_FILE = "no such file; put it there, mend its path, or drop the utterance"
 
 
 class AudioError(Exception):
@@ -56,7 +57,7 @@ def check(path: str | Path) -> float:
         raise AudioError(f"{path}: is a pipe, which is run only with --allow-pipes true; allow it or name a file")
     path = Path(path)
     if not os.path.isfile(path):
-        raise AudioError(f"{path}: no such file; put it there, mend its path, or drop the utterance")
+        raise AudioError(f"{path}: {NO_FILE}")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: empty file (0 bytes); copy it again or drop the utterance")
     if path.suffix.lower() in CONTAINERS:

@@ -58,7 +58,7 @@ def read_inputs(args: argparse.Namespace, settings: Any) -> tuple[datadir.DataDi
             inputs["SentencePiece model"] = stamp.digest(stamp.digest_file(args.model / "spm.model"))
     else:
         missing = [
-            f"{args.data}: {u!r}: {p}: no such file"
+            f"{args.data}: {u!r}: {p}: {audio.NO_FILE}"
             for u, p in data.wav.items()
             if not audio.is_pipe(p) and not os.path.isfile(p)
         ]
