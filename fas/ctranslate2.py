@@ -49,7 +49,7 @@ class Uninitialised(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if getattr(func, "__module__", None) == "torch.nn.init":
             return args[0] if args else kwargs["tensor"]
-        if func is torch.empty:
+        if func is torch.empty and kwargs.get("device") is None:  # given: by a mode within this one
             kwargs["device"] = self.device
         return func(*args, **kwargs)
 

@@ -90,6 +90,14 @@ def test_small_model_is_split_and_renamed(tmp_path: Path) -> None:
     assert logits.shape == (1, 2, VOCABULARY) and logits.isfinite().all()
 
 
+def test_shapes_take_no_memory_while_a_model_is_loaded() -> None:
+    """The check of a file's shapes runs within the loading, where modules are made for real."""
+    with ctranslate2.Uninitialised():
+        with ctranslate2.Uninitialised("meta"):
+            assert torch.nn.Linear(3, 2).weight.is_meta
+        assert torch.nn.Linear(3, 2).weight.device.type == "cpu"
+
+
 def test_dtypes(tmp_path: Path) -> None:
     """bfloat16 is the upper half of a float32; int8 is divided by the scale of its row."""
     variables, aliases = small()
