@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -286,7 +286,8 @@ def run_task(folder: Path, attempt: str) -> int:
     for number in SIGNALS:
         signal.signal(number, stop)
     status = process.wait()
-    with stamp.write_aside(folder / f"status.{job}") as f:
+    # A launcher that is interrupted takes the folder away while its tasks end: they do not make it again
+    with suppress(FileNotFoundError), stamp.write_aside(folder / f"status.{job}", parents=False) as f:
         f.write(f"{status}\n")
     return 1 if status else 0
 

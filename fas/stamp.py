@@ -49,10 +49,14 @@ def log(message: str) -> None:
 
 
 @contextlib.contextmanager
-def write_aside(path: Path, mode: str = "w") -> Iterator:
-    """Open a file aside and move it into place when the block ends well; on an error nothing is left behind."""
+def write_aside(path: Path, mode: str = "w", parents: bool = True) -> Iterator:
+    """Open a file aside and move it into place when the block ends well; on an error nothing is left behind.
+
+    Folders are made, or with parents=False FileNotFoundError is raised where there is none.
+    """
     aside = path.with_name(f".{path.name}.aside")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
     options = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     try:
         with aside.open(mode, **options) as f:

@@ -309,15 +309,20 @@ def test_a_rescheduled_task_of_grid_engine_is_waited_for(sge: Cluster, tmp_path:
     assert [(tmp_path / j).read_text() for j in "12"] == ["xx", "x"]
 
 
+def task_of(folder: Path, tmp_path: Path, *command: object) -> tuple[object, ...]:
+    """A task as the scheduler starts it: job 3 of a launcher that has made `folder`."""
+    words = [str(c) for c in command]
+    call = {"jobs": [3], "name": "JOB", "log": str(tmp_path / "JOB.log"), "command": words, "options": {}}
+    folder.mkdir()
+    (folder / "call.json").write_text(json.dumps(call))
+    (folder / "jobs.1.json").write_text("[3]")
+    return sys.executable, "-m", "fas.cluster", folder, 1
+
+
 def test_a_task_that_is_started_again_behind_its_end_does_nothing(tmp_path: Path, python_path: None) -> None:
     """As when Grid Engine reschedules a task and its host ends it later than the task itself does."""
-    code = f"open({str(tmp_path / 'ran')!r}, 'a').write('x')"
-    call = {"jobs": [3], "name": "JOB", "log": str(tmp_path / "JOB.log"), "command": [sys.executable, "-c", code]}
     folder = tmp_path / "folder"
-    folder.mkdir()
-    (folder / "call.json").write_text(json.dumps(call | {"options": {}}))
-    (folder / "jobs.1.json").write_text("[3]")
-    task = (sys.executable, "-m", "fas.cluster", folder, 1)
+    task = task_of(folder, tmp_path, sys.executable, "-c", f"open({str(tmp_path / 'ran')!r}, 'a').write('x')")
     for _ in range(2):
         assert run(*task, env=os.environ | {"SGE_TASK_ID": "1"}).returncode == 0
         assert (folder / "status.3").read_text() == "0\n"
@@ -325,6 +330,15 @@ def test_a_task_that_is_started_again_behind_its_end_does_nothing(tmp_path: Path
     done = run(*task, env=os.environ | {"SGE_TASK_ID": "1"})
     assert done.returncode == 0 and not done.stderr and not folder.exists()
     assert (tmp_path / "ran").read_text() == "x"
+
+
+def test_a_task_that_ends_behind_its_launcher_leaves_nothing(tmp_path: Path, python_path: None) -> None:
+    """As when an interrupted launcher has taken its folder away while the scheduler is ending its tasks."""
+    folder = tmp_path / "folder"
+    task = task_of(folder, tmp_path, "sh", "-c", 'rm -r "$0"; kill -TERM $$', folder)
+    done = run(*task, env=os.environ | {"SLURM_ARRAY_TASK_ID": "1"})
+    assert done.returncode == 1 and not done.stderr and not folder.exists()
+    assert (tmp_path / "3.log").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
