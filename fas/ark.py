@@ -1,5 +1,6 @@
 """Feature arks: float16 matrices through kaldiio, read without ever running a pipe or a pickle."""
 
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,7 +30,7 @@ def read_scp(path: Path) -> dict[str, tuple[str, int]]:
         if not ark or not offset.isdigit() or "|" in value:
             problems.append(f"{path}: utterance {utt!r} has {value!r}, not ark:offset; extract the features again")
         else:
-            locations[utt] = (ark, int(offset))
+            locations[utt] = (sys.intern(ark), int(offset))
     if problems:
         raise datadir.DataError(problems)
     return locations

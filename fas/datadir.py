@@ -31,6 +31,7 @@ EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 REQUIRED = ("wav.scp", "utt2spk", "utt2emo", "utt2dur")
 OPTIONAL = ("utt2lang", "utt2sem", "text")
 MOST_PROBLEMS = 20
+SHORT = 24  # characters; a speaker or a label has no more
 
 
 class DataError(Exception):
@@ -60,7 +61,8 @@ def read_table(path: Path, empty_ok: bool = False, ordered: bool = True) -> dict
 def _parse_table(path: Path, empty_ok: bool, ordered: bool) -> tuple[dict[str, str], list[str]]:
     """What can be read of a table, and every problem of it.
 
-    Keys and values are interned: tables of one data directory hold the same utterances, speakers and labels, each once.
+    Keys and short values are interned: tables of one data directory hold the same utterances, speakers and labels, each
+    once. Paths and sentences stand there but once anyway.
     """
     problems: list[str] = []
     table: dict[str, str] = {}
@@ -87,7 +89,7 @@ def _parse_table(path: Path, empty_ok: bool, ordered: bool) -> tuple[dict[str, s
                         f"{where}: {key!r} is out of order; sort with LC_ALL=C sort, or utils/fix_data_dir.sh"
                     )
                 if key not in table:
-                    table[sys.intern(key)] = sys.intern(value)
+                    table[sys.intern(key)] = value if len(value) > SHORT else sys.intern(value)
                     last = key
     except OSError as e:
         return {}, [f"{path}: can't be read ({e.strerror}); make it with the recipe's stage 0"]
@@ -304,23 +306,19 @@ def load(path: Path) -> tuple[DataDir, list[str]]:
 
 def combine(sets: Iterable[DataDir]) -> DataDir:
     """One data directory of several disjoint ones; raises DataError for an utterance that stands in two."""
-    total: DataDir | None = None
-    for data in sets:
-        if total is None:
-            total = data.subset(lambda _: True)
-            continue
+    first, *others = sets
+    total = first.subset(lambda _: True) if others else first
+    for data in others:
         if twice := sorted(total.wav.keys() & data.wav.keys()):
             raise DataError([f"{data.path}: utterance {u!r} stands in {total.path} too" for u in twice])
         for name in ("wav", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "text"):
             getattr(total, name).update(getattr(data, name))
         total.emotions += [e for e in data.emotions if e not in total.emotions]
         total.corpus += f" {data.corpus}"
-    if total is None:
-        raise DataError(["no data directory given"])
     return total
 
 
-def split(data: DataDir, parts: int) -> list[DataDir]:
+def split(data: DataDir, parts: int) -> Iterator[DataDir]:
     """Deal out to `parts`, by duration, so that every part has utterances of all lengths alike.
 
     Jobs then take the same time whatever an utterance costs beside its duration (a margin of silence, its words), which
@@ -329,7 +327,7 @@ def split(data: DataDir, parts: int) -> list[DataDir]:
     if parts > len(data):
         raise DataError([f"{data.path}: {len(data)} utterances can't be split in {parts}; use a smaller --nj"])
     by_duration = sorted(data.utts, key=data.utt2dur.__getitem__)
-    return [data.take(sorted(by_duration[i::parts])) for i in range(parts)]
+    return (data.take(sorted(by_duration[i::parts])) for i in range(parts))
 
 
 def write_split(path: Path, parts: int) -> None:
@@ -341,8 +339,7 @@ def write_split(path: Path, parts: int) -> None:
         if stamp.is_whole(out, inputs):
             return
         shutil.rmtree(out, ignore_errors=True)
-        pieces = split(data, parts)
-        for number, piece in enumerate(pieces, 1):
+        for number, piece in enumerate(split(data, parts), 1):
             piece.write(out / str(number))
         stamp.mark_whole(out, inputs, [f"{n}/wav.scp" for n in range(1, parts + 1)])
 

@@ -4,7 +4,6 @@ Patchify (Eq. 1) has no parameters, so it is done once: beside a feats.scp lies 
 of every utterance in one array, and mean and deviation over all frames of each utterance. No process holds a corpus.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,27 +18,30 @@ from fas.conf import ConfError
 from fas.model import patchify
 
 CHUNK = 64  # utterances at once where statistics are summed
+ARRAYS = ["patches.npy", "moments.npy", "utts.npy", "starts.npy"]  # of a store
 
 
 class Store:
     """Patches of one stream of one set.
 
-    patches: (sum of N, D); moments: (utterances, 2 D), the mean and the standard deviation over all frames of each.
+    patches: (sum of N, D); moments: (utterances, 2 D), the mean and the standard deviation over all frames of each;
+    utts: (utterances,) their names as UTF-8, sorted; starts: (utterances + 1,) where the patches of each begin, and the
+    end. All are mapped from disk.
     """
 
     def __init__(self, folder: Path, patch: int):
         if not (folder / "feats.scp").exists():
             raise datadir.DataError([f"{folder}/feats.scp: no features; run the stage that writes {folder} first"])
         self.folder = folder / f"patch{patch}"
-        self.inputs = {"features": ark.digest(folder)}
+        self.inputs = {"features": ark.digest(folder), "arrays": " ".join(ARRAYS)}
         self.patch = patch
         with stamp.locked(folder / f".patch{patch}.lock"):
             if not stamp.is_whole(self.folder, self.inputs):
                 self._make(folder)
-        self.index: dict[str, list[int]] = json.loads((self.folder / "index.json").read_text())
         # as plain arrays, still on disk: cutting a piece out of numpy's memmap class takes longer
-        self.patches = np.asarray(np.load(self.folder / "patches.npy", mmap_mode="r", allow_pickle=False))
-        self.moments = np.asarray(np.load(self.folder / "moments.npy", mmap_mode="r", allow_pickle=False))
+        self.patches, self.moments, self.utts, self.starts = (
+            np.asarray(np.load(self.folder / name, mmap_mode="r", allow_pickle=False)) for name in ARRAYS
+        )
         self.dim = self.patches.shape[1]
 
     def _make(self, folder: Path) -> None:
@@ -47,7 +49,6 @@ class Store:
         ark.verify(folder)
         self.folder.mkdir(exist_ok=True)
         stamp.unmark(self.folder)
-        index, start = {}, 0
         lengths = {u: int(n) for u, n in datadir.read_table(folder / "utt2num_frames").items()}
         with (
             ark.Reader(folder / "feats.scp") as reader,
@@ -62,7 +63,7 @@ class Store:
             ):
                 head = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": rows}
                 np.lib.format.write_array_header_1_0(file, head)
-            for row, (utt, length) in enumerate(lengths.items()):
+            for utt, length in lengths.items():
                 stored = reader[utt]
                 frames = stored.astype(np.float32)
                 if frames.shape != (length, shape[1]) or not np.isfinite(frames).all():
@@ -73,17 +74,25 @@ class Store:
                 made = to_patches(stored, self.patch)
                 patches.write(made.tobytes())
                 moments.write(np.concatenate([frames.mean(0), frames.std(0)]).tobytes())
-                index[utt] = [start, start + len(made), row]
-                start += len(made)
-        with stamp.write_aside(self.folder / "index.json") as f:
-            json.dump(index, f)
-        stamp.mark_whole(self.folder, self.inputs, ["patches.npy", "moments.npy", "index.json"])
+        patches_of = [-(-n // self.patch) for n in lengths.values()]
+        for name, array in (("utts.npy", encode(list(lengths))), ("starts.npy", np.cumsum([0, *patches_of]))):
+            with stamp.write_aside(self.folder / name, "wb") as f:
+                np.save(f, array, allow_pickle=False)
+        stamp.mark_whole(self.folder, self.inputs, ARRAYS)
 
-    def find(self, utt: str) -> list[int]:
-        """First patch, last patch + 1 and row of an utterance in the arrays. Raises DataError."""
-        if utt not in self.index:
-            raise datadir.DataError([f"{self.folder}: no utterance {utt!r}; extract the features of its set again"])
-        return self.index[utt]
+    def find(self, utts: list[str]) -> np.ndarray:
+        """(utterances,) rows of these in `utts` and `moments`. Raises DataError."""
+        wanted = encode(utts)
+        rows = np.minimum(np.searchsorted(self.utts, wanted), len(self.utts) - 1)
+        if missing := [utts[i] for i in np.flatnonzero(self.utts[rows] != wanted)]:
+            again = "extract the features of its set again"
+            raise datadir.DataError([f"{self.folder}: no utterance {u!r}; {again}" for u in missing])
+        return rows
+
+
+def encode(utts: list[str]) -> np.ndarray:
+    """(utterances,) names as UTF-8, whose order is that of the strings."""
+    return np.array([u.encode() for u in utts], np.bytes_)
 
 
 def to_patches(frames: np.ndarray, patch: int) -> np.ndarray:
@@ -132,11 +141,10 @@ class Source:
 
 @dataclass
 class Rows:
-    """Where the patches of each utterance lie: number of the store, first patch, patches, row of the moments."""
+    """Where the patches of each utterance lie in its store: first patch, patches, row of the moments."""
 
     source: Source
     stores: list[Store]
-    store: np.ndarray
     start: np.ndarray
     length: np.ndarray
     row: np.ndarray
@@ -156,14 +164,17 @@ class Dataset:
         labels: list[str],
         speaker_norm: bool = False,
     ):
-        self.sets = [datadir.read(d) for d in dirs]
-        self.data = datadir.combine(self.sets)
-        self.labels = {label: i for i, label in enumerate(labels)}
-        self.utts = [u for u in self.data.utts if self.data.utt2emo[u] in self.labels]
-        self.dropped = len(self.data) - len(self.utts)
-        self.references = np.array([self.labels[self.data.utt2emo[u]] for u in self.utts])
-        number = {s: i for i, s in enumerate(sorted({self.data.utt2spk[u] for u in self.utts}))}
-        self.speaker = np.array([number[self.data.utt2spk[u]] for u in self.utts])
+        sets = [datadir.read(d) for d in dirs]
+        data = datadir.combine(sets)
+        self.corpus, self.emotions, self.labels = data.corpus, data.emotions, labels
+        given = {label: i for i, label in enumerate(labels)}
+        self.utts = [u for u in data.utts if data.utt2emo[u] in given]
+        self.dropped = len(data) - len(self.utts)
+        self.references = np.array([given[data.utt2emo[u]] for u in self.utts])
+        number = {s: i for i, s in enumerate(sorted({data.utt2spk[u] for u in self.utts}))}
+        self.speaker = np.array([number[data.utt2spk[u]] for u in self.utts])
+        self.store = np.array([next(i for i, s in enumerate(sets) if u in s.wav) for u in self.utts])
+        del sets, data
         self.streams = {n: self._rows(n, dirs, s) for n, s in sources.items()}
         self.normal = {n: self._speaker_statistics(n) for n in sources} if speaker_norm else {}
 
@@ -175,10 +186,13 @@ class Dataset:
         dims = {str(s.folder): s.dim for s in stores}
         if len(set(dims.values())) > 1:
             raise ConfError(f"stream {name}: the sets' features differ in width: {dims}")
-        number = {u: i for i, s in enumerate(self.sets) for u in s.wav}
-        store = np.array([number[u] for u in self.utts])
-        found = np.array([stores[i].find(u) for i, u in zip(store, self.utts, strict=True)]).reshape(-1, 3)
-        return Rows(source, stores, store, found[:, 0], found[:, 1] - found[:, 0], found[:, 2])
+        start, length, row = (np.empty(len(self), np.int64) for _ in range(3))
+        for i, store in enumerate(stores):
+            mine = np.flatnonzero(self.store == i)
+            row[mine] = found = store.find([self.utts[u] for u in mine])
+            start[mine] = store.starts[found]
+            length[mine] = store.starts[found + 1] - start[mine]
+        return Rows(source, stores, start, length, row)
 
     def dim(self, name: str) -> int:
         """Width D of a stream."""
@@ -206,7 +220,7 @@ class Dataset:
         rows = self.streams[name]
         pieces = [
             rows.stores[k].patches[first : first + length]
-            for k, first, length in zip(rows.store[chosen], rows.start[chosen], rows.length[chosen], strict=True)
+            for k, first, length in zip(self.store[chosen], rows.start[chosen], rows.length[chosen], strict=True)
         ]
         return pack(pieces, rows.source.cmn)
 
@@ -235,7 +249,7 @@ class Dataset:
         column = 0
         for name, rows in self.streams.items():
             for number, store in enumerate(rows.stores):
-                own = np.flatnonzero(rows.store == number)
+                own = np.flatnonzero(self.store == number)
                 made[own, column : column + 2 * store.dim] = store.moments[rows.row[own]]
             column += 2 * self.dim(name)
         for speaker in np.unique(self.speaker) if self.normal else []:

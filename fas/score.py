@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -13,26 +13,28 @@ from fas.metrics import scores
 from fas.model import FASHead, QueryFusion
 
 Kept = dict[str, list[list[float]]]  # stream -> [place, attention] of each kept token
-Evidence = list[Kept]
 
 
 @torch.inference_mode()
-def predict(model: Path, settings: train.TrainConf, data: Dataset) -> tuple[np.ndarray, Evidence]:
+def predict(model: Path, settings: train.TrainConf, data: Dataset, evidence: IO[str]) -> np.ndarray:
     """(utterances, classes) posteriors of the model folder's best checkpoint, and what the queries attended to.
 
-    Evidence, for heads with queries, an entry for each utterance: stream -> [place, attention] of each kept token, the
-    place counted in tokens; the attention over all streams sums to 1.
+    To `evidence`, for heads with queries, goes a JSON line for each utterance: utt, and stream -> [place, attention] of
+    each kept token, the place counted in tokens; the attention over all streams sums to 1.
     """
     checkpoint = train.load_checkpoint(model / "best.pt")
     if settings.system == "logreg":
-        return train.logreg_posteriors(checkpoint["state"], data), []
+        return train.logreg_posteriors(checkpoint["state"], data)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     head = train.build_model(settings, checkpoint["dims"], len(data.labels))
     head.load_state_dict(checkpoint["state"])
     head.to(device).eval()
-    made = [predict_one(head, part.to(device)) for part in data.batches(1)]
-    posteriors = np.stack([p for p, _ in made])
-    return posteriors, [kept for _, kept in made if kept]
+    posteriors = np.empty((len(data), len(data.labels)))
+    for i, part in enumerate(data.batches(1)):
+        posteriors[i], kept = predict_one(head, part.to(device))
+        if kept:
+            evidence.write(json.dumps({"utt": data.utts[i]} | kept) + "\n")
+    return posteriors
 
 
 @distributed.one_thread()
@@ -69,19 +71,14 @@ def evaluate(data: Dataset, probabilities: np.ndarray, labels: list[str], allowe
     return result
 
 
-def write(
-    out: Path, data: Dataset, masked: np.ndarray, labels: list[str], result: dict[str, Any], evidence: Evidence
-) -> None:
+def write(out: Path, data: Dataset, masked: np.ndarray, labels: list[str], result: dict[str, Any]) -> None:
     """hyp: a head line, then utterance, reference, label and posteriors (masked ones are 0, the rest sum to 1)."""
     masked = masked / masked.sum(1, keepdims=True)
     with stamp.write_aside(out / "hyp") as f:
         f.write(f"# utt ref label {' '.join(labels)}\n")
-        for utt, row in zip(data.utts, masked, strict=True):
+        for utt, reference, row in zip(data.utts, data.references, masked, strict=True):
             posteriors = " ".join(f"{p:.6f}" for p in row)
-            f.write(f"{utt} {data.data.utt2emo[utt]} {labels[row.argmax()]} {posteriors}\n")
-    with stamp.write_aside(out / "evidence.jsonl") as f:
-        for utt, kept in zip(data.utts, evidence, strict=False):
-            f.write(json.dumps({"utt": utt} | kept) + "\n")
+            f.write(f"{utt} {labels[reference]} {labels[row.argmax()]} {posteriors}\n")
     with stamp.write_aside(out / "result.json") as f:
         json.dump(result, f, indent=1)
     plots.confusion(np.array(result["confusion"]), labels, result, out / "confusion.png")

@@ -13,6 +13,7 @@ from conftest import run
 
 from fas import ark, datadir, metrics
 from fas.datadir import DataDir
+from fas.dataset import Dataset, Source
 
 CONF = """streams:
   acoustic: {feats: ssl, patch: 5, tokens: 4}
@@ -105,6 +106,36 @@ def test_killed_training_ends_as_an_undisturbed_one(toy: Path) -> None:
     assert "going on after epoch 3" in again.stderr
     for name in ("best.pt", "log.jsonl", "conf.yaml", "labels"):
         assert (interrupted / name).read_bytes() == (toy / "calm/seed7" / name).read_bytes(), name
+
+
+def test_utterances_of_several_sets_are_found_in_their_own_arks(toy: Path) -> None:
+    """Names go beyond ASCII and are each other's beginnings: they are looked up as sorted UTF-8."""
+    names = ["ö", "a", "a1", "a10", "a2", "z\U0001f600", "zz", "\uffe6"]
+    for number, corpus in enumerate(("one", "two")):
+        utts = {u: f"{u}{'_' * number}" for u in names}
+        out = toy / "dump" / corpus
+        out.mkdir()
+        with (out / "feats.1.ark").open("wb") as f:
+            frames = {u: np.full((i + 1, 2), 10 * number + i, np.float16) for i, u in enumerate(names)}
+            lines = {utts[u]: f"{f.name}:{ark.append(f, utts[u], frames[u])}" for u in names}
+        datadir.write_table(out / "feats.scp", lines)
+        datadir.write_table(out / "utt2num_frames", {utts[u]: str(i + 1) for i, u in enumerate(names)})
+        made = {u: corpus for u in lines}
+        DataDir(corpus, made, made, dict.fromkeys(made, "sad"), dict.fromkeys(made, 1.0)).write(toy / "data" / corpus)
+    source = {"x": Source(toy / "dump", ".", 1)}
+    both = Dataset([toy / "data/two", toy / "data/one"], source, ["happy", "sad"])
+    batch = both.batch(np.arange(16))
+    found = dict(zip(both.utts, batch.patches["x"][:, 0].split(batch.lengths["x"].tolist()), strict=True))
+    for i, name in enumerate(names):
+        for number in range(2):
+            assert found[f"{name}{'_' * number}"].tolist() == [10 * number + i] * (i + 1)
+    assert both.moments()[:, 0].tolist() == [float(found[u][0]) for u in both.utts]
+    more = datadir.read(toy / "data/one")
+    for table in (more.wav, more.utt2spk, more.utt2emo, more.utt2dur):
+        table["a3"] = table["a2"]
+    more.write(toy / "data/one")
+    with pytest.raises(datadir.DataError, match=r"dump/one/patch1: no utterance 'a3'; extract"):
+        Dataset([toy / "data/one"], source, ["sad"])
 
 
 def test_wrong_width_and_missing_stage_are_named(toy: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fas import cli, conf, datadir, stamp
-from fas.bin.train import data_digest, fill, parse_feats
+from fas.bin.train import data_digest, fill, head, parse_feats
 
 read = cache(datadir.read)
 
@@ -66,7 +66,7 @@ def scorings(args: argparse.Namespace) -> list[Scoring]:
                     inputs = {
                         "model": stamp.digest_file(model / "best.pt"),
                         "data": data_digest(description["streams"], parse_feats(args.feats), [directory]),
-                        "labels": stamp.digest(*read(directory).emotions),
+                        "labels": stamp.digest(*head(directory).emotions),
                         "protocol": "zero-shot" if args.zero_shot else "in-domain",
                     }
                     made.append(Scoring(model, description, directory, model / "score" / set_name(directory), inputs))
@@ -120,19 +120,20 @@ def score_one(args: argparse.Namespace, scoring: Scoring) -> None:
                 f"{scoring.model}: stream {name} was trained on frames of width {described['dims'][name]}, "
                 f"those of {scoring.directory} have {data.dim(name)}; use the encoder and layer of its training"
             )
-    probabilities, evidence = score.predict(scoring.model, settings, data)
-    allowed = np.array([not args.zero_shot or e in data.data.emotions for e in labels])
+    stamp.unmark(scoring.out)
+    with stamp.write_aside(scoring.out / "evidence.jsonl") as f:
+        probabilities = score.predict(scoring.model, settings, data, f)
+    allowed = np.array([not args.zero_shot or e in data.emotions for e in labels])
     result = score.evaluate(data, probabilities, labels, allowed)
     result |= {
         "set": set_name(scoring.directory),
-        "corpus": data.data.corpus,
+        "corpus": data.corpus,
         "protocol": scoring.inputs["protocol"],
         "transductive": settings.norm == "speaker",
         "seed": described["seed"],
         "left_out": data.dropped,
     }
-    stamp.unmark(scoring.out)
-    score.write(scoring.out, data, probabilities * allowed, labels, result, evidence)
+    score.write(scoring.out, data, probabilities * allowed, labels, result)
     stamp.mark_whole(scoring.out, scoring.inputs, ["hyp", "result.json", "confusion.png"])
     print(json.dumps({k: result[k] for k in ("set", "seed", "accuracy", "uar", "f1")}))
 

@@ -52,10 +52,20 @@ def fill(pattern: str | Path, **names: str) -> Path:
     return Path(text)
 
 
+@dataclass(frozen=True)
+class Head:
+    """Of a set: its corpus, the corpus's emotions, and the identity of its utterances and labels."""
+
+    corpus: str
+    emotions: list[str]
+    labels: str
+
+
 @cache
-def labels_digest(directory: Path) -> str:
-    """Identity of a set's utterances and labels."""
-    return datadir.read(directory).labels_digest()
+def head(directory: Path) -> Head:
+    """All that is kept of a data directory, whose tables may be large. Raises DataError."""
+    data = datadir.read(directory)
+    return Head(data.corpus, data.emotions, data.labels_digest())
 
 
 @cache
@@ -71,7 +81,7 @@ def data_digest(streams: dict[str, Any], feats: dict[str, Path], sets: list[Path
     """Identity of the labels of these sets and of the features that the streams take from them."""
     parts = []
     for directory in sets:
-        parts.append(labels_digest(directory))
+        parts.append(head(directory).labels)
         for stream in streams.values():
             kind, _, below = str(stream["feats"]).partition("/")
             folder = feats.get(kind, Path(kind)) / datadir.home(directory).name / (below or ".")
@@ -177,9 +187,9 @@ def train_one(args: argparse.Namespace, training: Training) -> None:
     train.threads()
     settings = train.load_conf(training.conf)
     sources = train.sources(settings.streams, parse_feats(args.feats))
-    sets = [datadir.read(d) for d in training.train]
-    labels = [e for e in datadir.EMOTIONS if any(e in s.emotions for s in sets)]
-    labels += sorted({e for s in sets for e in s.emotions} - set(labels))
+    known = {e for d in training.train for e in head(d).emotions}
+    labels = [e for e in datadir.EMOTIONS if e in known]
+    labels += sorted(known - set(labels))
     speaker = settings.norm == "speaker"
     train_set = Dataset(training.train, sources, labels, speaker)
     dev_set = Dataset(training.dev, sources, labels, speaker)
@@ -199,6 +209,7 @@ def train_one(args: argparse.Namespace, training: Training) -> None:
         return
     with stamp.write_aside(out / "labels") as f:
         f.writelines(f"{e}\n" for e in labels)
+    heads = [head(d) for d in [*training.train, *training.dev]]
     described = train.describe(settings) | {
         "seed": training.seed,
         "feats": {k: v.name for k, v in parse_feats(args.feats).items()},
@@ -206,10 +217,10 @@ def train_one(args: argparse.Namespace, training: Training) -> None:
         "dims": {n: train_set.dim(n) for n in settings.streams},
         "train_sets": [str(d) for d in training.train],
         "dev_sets": [str(d) for d in training.dev],
-        "train_corpora": sorted({s.corpus for s in [*sets, *dev_set.sets]}),
+        "train_corpora": sorted({h.corpus for h in heads}),
         "train_utterances": len(train_set),
         "chosen": chosen,
-        "data": stamp.digest(*(s.labels_digest() for s in [*sets, *dev_set.sets])),
+        "data": stamp.digest(*(h.labels for h in heads)),
     }
     with stamp.write_aside(out / "conf.yaml") as f:
         yaml.safe_dump(described, f, sort_keys=False)

@@ -30,20 +30,19 @@ class HFTextFrontend:
             self.model = self.model.get_encoder()
 
     def batches(self, data: DataDir) -> list[list[str]]:
-        longest = min(self.tokenizer.model_max_length, 512)
-        self.tokens = {
-            u: self.tokenizer(self.settings.prefix + data.text[u], truncation=True, max_length=longest)["input_ids"]
-            for u in data.utts
-        }
+        self.text = data.text
         return [[utt] for utt in data.utts]
 
     @torch.inference_mode()
     def encode(self, batch: list[str]) -> list[Encoded]:
-        tokens = torch.tensor([self.tokens[u] for u in batch], device=self.device)
+        longest = min(self.tokenizer.model_max_length, 512)
+        words = [self.settings.prefix + self.text[u] for u in batch]
+        numbers = self.tokenizer(words, truncation=True, max_length=longest)["input_ids"]
+        tokens = torch.tensor(numbers, device=self.device)
         with distributed.one_thread():
             hidden = self.model(tokens, torch.ones_like(tokens), output_hidden_states=True).hidden_states
         if not -len(hidden) <= self.settings.layer < len(hidden):
             raise ConfError(f"layer {self.settings.layer}: {self.settings.model} has 0 to {len(hidden) - 1}")
         chosen = hidden[self.settings.layer].cpu().numpy().astype(self.settings.dtype)
-        pieces = (" ".join(self.tokenizer.convert_ids_to_tokens(self.tokens[u])) for u in batch)
+        pieces = (" ".join(self.tokenizer.convert_ids_to_tokens(row)) for row in numbers)
         return [{".": frames, "tokens": piece} for frames, piece in zip(chosen, pieces, strict=True)]

@@ -17,6 +17,7 @@ from fas.datadir import DataDir
 from fas.frontend import Encoded, SPMTextConf
 
 BATCH = 64
+CHUNK = 10_000  # sentences whose neighbours are counted at once
 
 
 def train(settings: SPMTextConf, sentences: list[str], folder: Path) -> None:
@@ -24,7 +25,7 @@ def train(settings: SPMTextConf, sentences: list[str], folder: Path) -> None:
 
     Raises ValueError when there is no text to learn from.
     """
-    from scipy.sparse import coo_matrix
+    from scipy.sparse import coo_matrix, csr_matrix
     from sklearn.decomposition import TruncatedSVD
 
     sentences = [s for s in sentences if s]
@@ -42,13 +43,15 @@ def train(settings: SPMTextConf, sentences: list[str], folder: Path) -> None:
     )
     tokenizer = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     size = tokenizer.get_piece_size()
-    rows, columns = [], []
-    for sentence in sentences:
-        tokens = tokenizer.encode(sentence)
-        for distance in range(1, settings.window + 1):
-            rows += tokens[:-distance] + tokens[distance:]
-            columns += tokens[distance:] + tokens[:-distance]
-    counts = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(size, size)).tocsr().tocoo()
+    counted = csr_matrix((size, size))
+    for start in range(0, len(sentences), CHUNK):
+        rows, columns = [], []
+        for tokens in tokenizer.encode(sentences[start : start + CHUNK]):
+            for distance in range(1, settings.window + 1):
+                rows += tokens[:-distance] + tokens[distance:]
+                columns += tokens[distance:] + tokens[:-distance]
+        counted += csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(size, size))
+    counts = counted.tocoo()
     total, marginal = counts.data.sum(), np.asarray(counts.sum(1)).ravel()
     information = np.log(counts.data * total / (marginal[counts.row] * marginal[counts.col]))
     positive = coo_matrix((np.maximum(information, 0), (counts.row, counts.col)), shape=(size, size)).tocsr()
