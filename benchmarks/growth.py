@@ -1,13 +1,17 @@
 """Processor time per hour of audio and peak memory of every stage, over simulated corpora of growing size; a plot.
 
-benchmarks/growth.py --data DATADIR --work FOLDER --hours "1 10 100" [--stages data] OUT.png
-Whisper's stage runs on real audio, repeated; all else on synthetic frames of width WIDTH (150 of them for each
-utterance of 3 s) from the extraction job's own code on. Each stage of each size is a process of its own with one
-thread; its memory is what it allocates, not the pages of files that it has mapped, which the system takes back when it
-needs them.
+benchmarks/growth.py --data DATADIR --work FOLDER --hours "1 10 100" [--stages "ssl whisper"] OUT.png
+Each stage of each size is a process of its own with one thread, which calls what the recipes' steps call. Jobs are the
+first of PARTS. Encoders run on real audio, repeated, or on drawn words, and encode every n-th of a job's batches, the
+last one (of a sorted set the longest) among them, so that a job of any size encodes some ENCODED hours. All else is
+done in full, on random frames of width WIDTH, 150 of them for each utterance of 3 s; a tenth of the utterances is
+scored. Memory is what a process allocates, not the pages of files that it has mapped, which the system takes back when
+it needs them. OUT.jsonl keeps what was measured; stages and sizes that are not measured again stay in it.
 """
 
 import argparse
+import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -15,20 +19,52 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from fas import datadir, extract, stamp
+from fas.bin import extract as stage_1_to_3
 from fas.datadir import DataDir
-from fas.frontend import Encoded, WhisperBlockConf, WhisperConf
+from fas.frontend import Encoded, Frontend, WhisperBlockConf
 
+ROOT = Path(__file__).resolve().parents[1]
 WIDTH = 64
 FRAMES = 150  # 3 s
 PER_HOUR = 1200  # utterances
+WORDS = 8  # of an utterance
 PARTS = 4
-WHISPER_HOURS = (0.1, 0.3, 1.0)
+SCORED = 10  # one of so many utterances
+ENCODED = {"ssl": 0.2, "whisper": 1.0, "text": 5.0}  # hours, of one job
 CONF = WhisperBlockConf("synthetic", 1)
+TRAIN = {
+    "streams": {"acoustic": {"feats": "ssl", "patch": 5, "tokens": 8}},
+    "width": 128, "heads": 4, "batch": 256, "epochs": 1,
+}  # fmt: skip
+STAGES = {
+    "data": "0: a data directory is dealt out to 4 jobs",
+    "ssl": "1: ssl, HuBERT base through s3prl",
+    "extract": "1: ssl, all but the encoder",
+    "merge": "1: ssl, the parts of 4 jobs are merged",
+    "whisper": "2: whisper, tiny.en",
+    "text": "3: text, MiniLM",
+    "learn": "3: text, SentencePiece is trained",
+    "spm": "3: text, SentencePiece",
+    "patches": "4: patches are made",
+    "train": "4: one epoch",
+    "score": "5 and 6: scoring",
+    "report": "6: the report",
+}
+IMPORTS = {  # of each stage, before its time counts
+    "patches": ["fas.dataset"],
+    "train": ["fas.train", "torch.utils.tensorboard", "matplotlib.pyplot"],
+    "score": ["fas.score", "matplotlib.pyplot"],
+    "report": ["fas.report", "matplotlib.pyplot"],
+    "learn": ["fas.frontend.spm_text", "sklearn.decomposition"],
+    "spm": ["fas.frontend.spm_text"],
+}
 
 
 class Peak:
@@ -66,8 +102,23 @@ class Synthetic:
         return [{".": frames} for _ in batch]
 
 
+class Sample:
+    """A frontend that encodes every n-th of its batches."""
+
+    def __init__(self, frontend: Frontend, every: int):
+        self.frontend, self.every = frontend, every
+        self.encode = frontend.encode
+
+    def batches(self, data: DataDir) -> list[list[str]]:
+        batches = self.frontend.batches(data)
+        chosen = batches[(len(batches) - 1) % self.every :: self.every]
+        self.share = sum(map(len, chosen)) / len(data)
+        self.planned = time.process_time()
+        return chosen
+
+
 def make(folder: Path, hours: float) -> None:
-    """A data directory of hours of utterances of 3 s, 500 a speaker; every hundredth is in the dev set."""
+    """Stage 0 of a synthetic corpus: utterances of 3 s, 500 a speaker, with subsets train, dev and test, and words."""
     utts = [f"spk{i // 500:06}-{i:09}" for i in range(round(hours * PER_HOUR))]
     labels = datadir.EMOTIONS
     data = DataDir(
@@ -76,53 +127,22 @@ def make(folder: Path, hours: float) -> None:
         {u: u[:9] for u in utts},
         {u: labels[i % 7] for i, u in enumerate(utts)},
         dict.fromkeys(utts, 3.0),
+        utt2sem={u: labels[i // 7 % 7] for i, u in enumerate(utts)},
     )
-    data.write(folder)
-    data.take([u for i, u in enumerate(utts) if i % 100]).write(folder / "train")
-    data.take(utts[::100]).write(folder / "dev")
+    home = folder / "data/synthetic"
+    data.write(home)
+    data.take([u for i, u in enumerate(utts) if i % SCORED != 1 and i % 100]).write(home / "train")
+    data.take(utts[::100]).write(home / "dev")
+    data.take(utts[1::SCORED]).write(home / "test")
+    lines = (ROOT / "local/case_mini/lines.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    words = sorted({w.strip(".,!?").lower() for line in lines for w in line.split("\t")[3].split()})
+    drawn = np.random.default_rng(0).integers(len(words), size=(len(utts), WORDS))
+    text = {u: " ".join(words[i] for i in row) for u, row in zip(utts, drawn, strict=True)}
+    datadir.write_table(folder / "dump/whisper/synthetic/text", text)
 
 
-def datasets(work: Path) -> tuple:
-    from fas.dataset import Dataset, Source
-
-    sources = {"acoustic": Source(work / "dump", ".", 5)}
-    return tuple(Dataset([work / "synthetic" / p], sources, list(datadir.EMOTIONS)) for p in ("train", "dev"))
-
-
-def train(work: Path) -> float:
-    """Seconds of one epoch and its dev set; the sets' tables and statistics are read before."""
-    import torch
-
-    from fas import train
-
-    torch.set_num_threads(1)
-    train_set, dev_set = datasets(work)
-    streams = {"acoustic": {"feats": "ssl", "patch": 5, "tokens": 8}}
-    settings = train.TrainConf(streams, width=128, heads=4, batch=256, epochs=1)
-    state = train.State(settings, train_set, "cpu")
-    started = time.process_time()
-    train.train_epoch(settings, state, train_set, 1, 0, "cpu")
-    train.posteriors(state.model, dev_set, "cpu")
-    return time.process_time() - started
-
-
-def whisper_stage(work: Path, data: DataDir) -> float:
-    """Seconds of one extraction job on real audio, the model loaded before."""
-    import torch
-
-    from fas.frontend.whisper import WhisperFrontend
-
-    torch.set_num_threads(1)
-    settings = WhisperConf("tiny.en", {"last": -1}, trim_db=35, rms_dbfs=-25)
-    frontend = WhisperFrontend(settings, "cpu")
-    shutil.rmtree(work / "whisper", ignore_errors=True)
-    started = time.process_time()
-    extract.run_job(frontend, settings, data, work / "whisper", 1, {})
-    return time.process_time() - started
-
-
-def repeated(data: DataDir, hours: float) -> DataDir:
-    """`hours` of a real data directory, utterances repeated under new names."""
+def repeat(data: DataDir, hours: float, out: Path) -> None:
+    """`hours` of a real data directory, utterances repeated under new names, dealt out to PARTS jobs."""
     made = DataDir(data.corpus, {}, {}, {}, {}, data.emotions)
     total, number, utts = 0.0, 0, data.utts
     while total < hours * 3600:
@@ -131,98 +151,185 @@ def repeated(data: DataDir, hours: float) -> DataDir:
         for field in ("wav", "utt2spk", "utt2emo", "utt2dur", "utt2lang"):
             getattr(made, field)[name] = getattr(data, field)[utt]
         total, number = total + data.utt2dur[utt], number + 1
-    return made
+    made.write(out)
+    datadir.write_split(out, PARTS)
 
 
-def worker(stage: str, work: Path, source: Path, hours: float) -> None:
+def call(module: str, *arguments: object) -> None:
+    """Run a command of the package in this process."""
+    sys.argv = [module, *map(str, arguments)]
+    importlib.import_module(module).run()
+
+
+def encoder(kind: str, conf: Path, work: Path, hours: float, *arguments: object) -> float:
+    """One job of an encoder: seconds, reckoned from the batches that were encoded, its model loaded before."""
+    import torch
+
+    torch.set_num_threads(1)
+    every = max(1, round(hours / PARTS / ENCODED[kind]))
+    build, loading, made = stage_1_to_3.build, [0.0], []
+
+    def sampled(*arguments: object, **options: object) -> Sample:
+        started = time.process_time()
+        made.append(Sample(build(*arguments, **options), every))
+        loading[0] = time.process_time() - started
+        return made[0]
+
+    stage_1_to_3.build = sampled
+    home = work / "data" / ("synthetic" if kind == "text" else "real")
+    options = ["--conf", conf, "--data", home / f"split{PARTS}/1", "--out", work / "sample" / kind, "--job", 1]
+    started = time.process_time()
+    call("fas.bin.extract", kind, "job", *options, *arguments)
+    planned = made[0].planned - started - loading[0]
+    return planned + (time.process_time() - made[0].planned) / made[0].share
+
+
+def worker(stage: str, work: Path, hours: float) -> None:
     """Run one stage and print its seconds and peak memory."""
-    peak, started = Peak(), time.process_time()
-    folder, seconds = work / "synthetic", None
+    peak = Peak()
+    for module in IMPORTS.get(stage, []):
+        importlib.import_module(module)
+    started, seconds = time.process_time(), None
+    home, dump = work / "data/synthetic", work / "dump"
+    text = ["--text", dump / "whisper/synthetic/text"]
+    model, grid = work / "exp/fas", ["--feats", f"ssl={dump / 'ssl'}", "--seeds", 1]
+    spm = ["--conf", ROOT / "conf/text/spm.yaml"]
     if stage == "data":
-        datadir.write_split(folder, PARTS)
-    elif stage == "extract":  # one job of PARTS, without the encoder
-        data = datadir.read(folder / f"split{PARTS}" / "1")
-        extract.run_job(Synthetic(), CONF, data, work / "dump/synthetic", 1, {})
+        datadir.write_split(home, PARTS)
+    elif stage == "ssl":
+        seconds = encoder("ssl", work.parent / "hubert_base.yaml", work, hours)
+    elif stage == "extract":
+        job(work, 1)
     elif stage == "merge":
-        conf_file = work / "conf.yaml"
-        conf_file.write_text("kind: synthetic\n")
-        extract.merge(CONF, datadir.read(folder), work / "dump/synthetic", PARTS, {}, conf_file)
+        (work / "conf.yaml").write_text("kind: synthetic\n")
+        extract.merge(CONF, datadir.read(home), dump / "ssl/synthetic", PARTS, {}, work / "conf.yaml")
+    elif stage == "whisper":
+        seconds = encoder("whisper", ROOT / "conf/whisper/tiny.en.yaml", work, hours)
+    elif stage == "text":
+        seconds = encoder("text", ROOT / "conf/text/minilm.yaml", work, hours, *text)
+    elif stage == "learn":
+        call(
+            "fas.bin.extract", "text", "learn", *spm, "--text", dump / "whisper", "--out", work / "spm", home / "train"
+        )
+    elif stage == "spm":
+        options = ["--data", home / f"split{PARTS}/1", "--out", work / "sample/spm", "--job", 1]
+        call("fas.bin.extract", "text", "job", *spm, *options, "--model", work / "spm", *text)
     elif stage == "patches":
-        datasets(work)
+        from fas.dataset import Store
+
+        Store(dump / "ssl/synthetic", 5)
     elif stage == "train":
-        seconds = train(work)
-    else:
-        seconds = whisper_stage(work, repeated(datadir.read(source), hours))
-    print(json.dumps({"seconds": seconds or time.process_time() - started, "memory": peak.stop()}))
+        conf = work / "fas.yaml"
+        conf.write_text(yaml.safe_dump(TRAIN))
+        call("fas.bin.train", "--conf", conf, *grid, "--train", home / "train", "--dev", home / "dev", "--out", model)
+    elif stage == "score":
+        call("fas.bin.score", *grid, "--model", model, home / "test")
+    elif stage == "report":
+        options = ["--out", work / "exp", "--datadir", work / "data", "--systems", "fas"]
+        call("fas.bin.report", *grid, *options, "--model", work / "exp/{system}")
+    if seconds is None:
+        seconds = time.process_time() - started
+    seconds *= {"score": SCORED, "report": SCORED}.get(stage, PARTS if is_job(stage) else 1)
+    print(json.dumps({"stage": stage, "hours": hours, "seconds": seconds, "memory": peak.stop()}))
 
 
-def measure(stage: str, work: Path, source: Path, hours: float) -> dict[str, float]:
-    command = [sys.executable, __file__, "--worker", stage, "--work", str(work), "--data", str(source)]
-    done = subprocess.run(
-        [*command, "--hours", str(hours)],
-        check=True,
-        stdout=subprocess.PIPE,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-    )
-    found = json.loads(done.stdout.splitlines()[-1]) | {"hours": hours, "stage": stage}
-    print(json.dumps(found), flush=True)
-    return found
+def is_job(stage: str) -> bool:
+    return stage in ENCODED or stage in ("extract", "spm")
 
 
-def grow(work: Path, source: Path, hours: list[float], stages: list[str]) -> list[dict]:
-    found = [measure("whisper", work, source, h) for h in WHISPER_HOURS if "whisper" in stages]
+def job(work: Path, number: int) -> None:
+    """An extraction job without its encoder."""
+    part = datadir.read(work / f"data/synthetic/split{PARTS}" / str(number))
+    extract.run_job(Synthetic(), CONF, part, work / "dump/ssl/synthetic", number, {})
+
+
+def measure(stage: str, work: Path, hours: float) -> dict[str, float]:
+    command = [sys.executable, __file__, "--worker", stage, "--work", str(work), "--hours", str(hours)]
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "FAS_THREADS"), "1")
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | threads)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def grow(work: Path, source: Path, hours: list[float], stages: list[str]) -> Iterator[dict[str, float]]:
+    """Every stage at every size; what a stage needs of others is made, but not measured."""
     for size in hours:
         shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        make(work / "synthetic", size)
-        for stage in [s for s in stages if s != "whisper"]:
-            row = measure(stage, work, source, size)
+        make(work, size)
+        if {"ssl", "whisper"} & set(stages):
+            repeat(datadir.read(source), size, work / "data/real")
+        for stage in [s for s in STAGES if s in stages]:
+            yield measure(stage, work, size)
             if stage == "extract":  # the other jobs, so that there is something to merge
-                for job in range(2, PARTS + 1):
-                    part = datadir.read(work / "synthetic" / f"split{PARTS}" / str(job))
-                    extract.run_job(Synthetic(), CONF, part, work / "dump/synthetic", job, {})
-                row["seconds"] *= PARTS  # jobs, one after the other
-            found.append(row)
+                for number in range(2, PARTS + 1):
+                    job(work, number)
+            shutil.rmtree(work / "sample", ignore_errors=True)
     shutil.rmtree(work, ignore_errors=True)
-    return found
 
 
-def plot(found: list[dict], out: Path) -> None:
+def table(found: list[dict[str, float]]) -> str:
+    """Stages by sizes."""
+    sizes = sorted({r["hours"] for r in found})
+    lines = ["| stage | " + " | ".join(f"{h:,g} h" for h in sizes) + " |", "|---" * (len(sizes) + 1) + "|"]
+    for stage, name in STAGES.items():
+        rows = {r["hours"]: r for r in found if r["stage"] == stage}
+        cells = {h: f"{r['seconds'] / h:.3g} s/h, {r['memory']:.0f} MB" for h, r in rows.items()}
+        lines.append(f"| {name} | " + " | ".join(cells.get(h, "") for h in sizes) + " |")
+    return "\n".join(lines)
+
+
+def plot(found: list[dict[str, float]], out: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-    for stage in dict.fromkeys(r["stage"] for r in found):
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), layout="constrained")
+    colours = plt.get_cmap("tab20")
+    for number, (stage, name) in enumerate(STAGES.items()):
         rows = [r for r in found if r["stage"] == stage]
         hours = [r["hours"] for r in rows]
-        left.loglog(hours, [r["seconds"] / r["hours"] for r in rows], marker="o", label=stage)
-        right.loglog(hours, [r["memory"] for r in rows], marker="o", label=stage)
+        style = {"marker": "o", "color": colours(number), "label": name}
+        left.loglog(hours, [r["seconds"] / r["hours"] for r in rows], **style)
+        right.loglog(hours, [r["memory"] for r in rows], **style)
     left.set(xlabel="hours of audio", ylabel="CPU seconds an hour of audio")
     right.set(xlabel="hours of audio", ylabel="peak memory of a job (MB)")
-    left.legend(fontsize=8)
+    figure.legend(*left.get_legend_handles_labels(), fontsize=8, loc="outside right center")
     with stamp.write_aside(out, "wb") as f:
         figure.savefig(f, format="png", dpi=120)
 
 
 def run() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="a data directory with real audio")
+    parser.add_argument("--data", type=Path, help="a data directory with real audio")
     parser.add_argument("--work", type=Path, required=True, help="scratch folder, removed at the end")
     parser.add_argument("--hours", default="1 10 100")
-    parser.add_argument("--stages", default="whisper data extract merge patches train", help="a list")
-    parser.add_argument("--worker")
+    parser.add_argument("--stages", default=" ".join(STAGES), help="a list")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("out", type=Path, nargs="?")
     args = parser.parse_args()
     if args.worker:
-        worker(args.worker, args.work, args.data, float(args.hours))
+        worker(args.worker, args.work, float(args.hours))
         return
-    args.work.mkdir(parents=True, exist_ok=True)
-    found = grow(args.work, args.data, [float(h) for h in args.hours.split()], args.stages.split())
-    with stamp.write_aside(args.out.with_suffix(".jsonl")) as f:
-        f.writelines(json.dumps(r) + "\n" for r in found)
-    plot(found, args.out)
+    if "ssl" in args.stages.split():
+        from ssl_stage import checkpoints
+
+        with contextlib.redirect_stdout(sys.stderr):
+            upstream = checkpoints(args.work.parent / "ckpt")["hf_hubert_custom"]
+        conf = {"kind": "s3prl", "upstream": "hf_hubert_custom", "ckpt": str(upstream)}
+        (args.work.parent / "hubert_base.yaml").write_text(yaml.safe_dump(conf))
+    kept = args.out.with_suffix(".jsonl")
+    found = {}
+    for line in kept.read_text().splitlines() if kept.exists() else []:
+        row = json.loads(line)
+        found[row["stage"], row["hours"]] = row
+    for row in grow(args.work, args.data, [float(h) for h in args.hours.split()], args.stages.split()):
+        print(json.dumps(row), flush=True)
+        found[row["stage"], row["hours"]] = row
+        with stamp.write_aside(kept) as f:
+            f.writelines(json.dumps(found[k]) + "\n" for k in sorted(found))
+    rows = [found[k] for k in sorted(found)]
+    plot(rows, args.out)
+    print(table(rows))
 
 
 if __name__ == "__main__":
