@@ -19,12 +19,12 @@ if ! _fas_satisfied "$FAS_PYTHON" "$here/requirements.txt"; then
   "$FAS_PYTHON" -m uv pip install -q --python "$FAS_PYTHON" -r "$here/requirements.txt"
 fi
 export OMP_WAIT_POLICY=passive
-mkdir -p "$work/rows/$run"
-bench() { "$FAS_PYTHON" "$here/$1.py" --work "$work" --rounds "$rounds" --rows "$work/rows/$run/$part.jsonl" "${@:2}"; }
+mkdir -p "$work" "$here/rows/$run"
+bench() { "$FAS_PYTHON" "$here/$1.py" --work "$work" --rounds "$rounds" --rows "$work/rows.jsonl" "${@:2}"; }
 
 if [[ ! -d $work/data ]]; then "$FAS_ROOT/steps/prepare_data.sh" --names ravdess,emodb "$corpora" "$work/data"; fi
 for part in $parts; do
-  rm -f "$work/rows/$run/$part.jsonl"
+  rm -f "$work/rows.jsonl"
   case $part in
     whisper) bench whisper_stage --utts "$utts" ;;
     ssl) bench ssl_stage --utts 6 ;;
@@ -39,5 +39,6 @@ for part in $parts; do
     growth) "$FAS_PYTHON" "$here/growth.py" --work "$work/growth" --data "$work/data/ravdess" --hours "$hours" "$here/growth.png" ;;
     *) echo "$0: no part $part; see --help" >&2; exit 2 ;;
   esac
+  if [[ -f $work/rows.jsonl ]]; then mv "$work/rows.jsonl" "$here/rows/$run/$part.jsonl"; fi
 done
-"$FAS_PYTHON" "$here/table.py" --rows "$work/rows" "$here/README.md"
+"$FAS_PYTHON" "$here/table.py" --rows "$here/rows" "$here/README.md"

@@ -1,13 +1,15 @@
 """What the benchmarks share: contenders that take turns, and the rows of the results table.
 
 Every figure is a ratio of two times taken one after the other in the same run: A B A B on the same utterances, so that
-what else the machine does hits both. Rows wait in a JSON-lines file until `table.py` sets them.
+what else the machine does hits both. benchmarks/rows keeps the rows, as JSON lines, and `table.py` sets the table.
 """
 
 import argparse
+import importlib.metadata
 import json
 import multiprocessing
 import os
+import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -22,6 +24,8 @@ from fas import datadir
 from fas.bin.extract import build
 from fas.datadir import DataDir
 from fas.frontend import Encoded, Frontend
+
+PACKAGES = ("torch", "openai-whisper", "faster-whisper", "ctranslate2", "s3prl", "transformers", "numpy")
 
 
 def options(doc: str | None) -> argparse.ArgumentParser:
@@ -117,11 +121,21 @@ def ratios(slow: list[float], fast: list[float]) -> dict[str, float]:
     return spread([s / f for s, f in zip(slow, fast, strict=True)])
 
 
+def machine() -> str:
+    """What a row was measured on, and with."""
+    names = [x.partition(":")[2].strip() for x in Path("/proc/cpuinfo").read_text().split("\n") if "model name" in x]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    cores = f"{len(os.sched_getaffinity(0))} cores of {(names or [platform.machine()])[0]}"
+    versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in PACKAGES)
+    return f"{cores}, {memory:.0f} GB, Python {platform.python_version()}, {versions}"
+
+
 def add_row(
     rows: Path, work: str, against: str, target: str, found: dict[str, float], note: str = "", unit: str = "x"
 ) -> None:
     """Append one row of the table; `found` is a spread, of ratios (x) or of seconds (s)."""
     row = {"work": work, "against": against, "target": target, "found": found, "note": note, "unit": unit}
+    row |= {"date": time.strftime("%F"), "machine": machine()}
     with rows.open("a") as f:
         f.write(json.dumps(row) + "\n")
     print(json.dumps(row), flush=True)

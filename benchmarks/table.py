@@ -1,28 +1,16 @@
-"""The tables of benchmarks/README.md, between its marks: benchmarks/table.py --rows FOLDER README.
+"""The table of benchmarks/README.md, between its marks: benchmarks/table.py --rows FOLDER README.
 
 FOLDER holds <run>/<part>.jsonl, a column for each run: median (least to most over its rounds).
 """
 
 import argparse
-import importlib.metadata
 import json
-import os
-import platform
-import time
 from pathlib import Path
 
 from fas import stamp
 
-PACKAGES = ("torch", "openai-whisper", "faster-whisper", "ctranslate2", "s3prl", "transformers", "numpy")
 PARTS = ("whisper", "ssl", "jobs", "training", "starting")
 BEGIN, END = "<!-- table: made by table.py -->\n", "<!-- end of the table -->\n"
-
-
-def processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 def shown(row: dict | None) -> str:
@@ -41,16 +29,12 @@ def table(folder: Path) -> list[str]:
             for line in path.read_text().splitlines() if path.exists() else []:
                 row = json.loads(line)
                 found.setdefault((row["work"], row["against"]), {})[run] = row
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in PACKAGES)
     columns = ["work", "against", "target", *(f"run {r}" for r in runs), "in the last run"]
-    lines = [
-        f"{time.strftime('%F')}, {len(os.sched_getaffinity(0))} cores of {processor()}, {memory:.0f} GB, Python "
-        f"{platform.python_version()}, {versions}.",
-        "",
-        f"| {' | '.join(columns)} |",
-        "|---" * len(columns) + "|",
-    ]
+    dates: dict[str, set[str]] = {}
+    for row in (r for rows in found.values() for r in rows.values()):
+        dates.setdefault(row["machine"], set()).add(row["date"])
+    lines = [f"{', '.join(sorted(days))}: {machine}." for machine, days in dates.items()]
+    lines += ["", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for (work, against), rows in found.items():
         last = list(rows.values())[-1]
         cells = [work, against, last["target"], *(shown(rows.get(r)) for r in runs), last["note"]]
