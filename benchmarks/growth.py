@@ -117,8 +117,8 @@ class Sample:
         return chosen
 
 
-def make(folder: Path, hours: float) -> None:
-    """Stage 0 of a synthetic corpus: utterances of 3 s, 500 a speaker, with subsets train, dev and test, and words."""
+def make(folder: Path, hours: float) -> list[str]:
+    """Stage 0 of a synthetic corpus: utterances of 3 s, 500 a speaker, with subsets train, dev and test."""
     utts = [f"spk{i // 500:06}-{i:09}" for i in range(round(hours * PER_HOUR))]
     labels = datadir.EMOTIONS
     data = DataDir(
@@ -134,6 +134,11 @@ def make(folder: Path, hours: float) -> None:
     data.take([u for i, u in enumerate(utts) if i % SCORED != 1 and i % 100]).write(home / "train")
     data.take(utts[::100]).write(home / "dev")
     data.take(utts[1::SCORED]).write(home / "test")
+    return utts
+
+
+def transcribe(folder: Path, utts: list[str]) -> None:
+    """Stage 2 of a synthetic corpus: WORDS words for each utterance, of those of case_mini."""
     lines = (ROOT / "local/case_mini/lines.tsv").read_text(encoding="utf-8").splitlines()[1:]
     words = sorted({w.strip(".,!?").lower() for line in lines for w in line.split("\t")[3].split()})
     drawn = np.random.default_rng(0).integers(len(words), size=(len(utts), WORDS))
@@ -254,7 +259,9 @@ def grow(work: Path, source: Path, hours: list[float], stages: list[str]) -> Ite
     """Every stage at every size; what a stage needs of others is made, but not measured."""
     for size in hours:
         shutil.rmtree(work, ignore_errors=True)
-        make(work, size)
+        utts = make(work, size)
+        if {"text", "learn", "spm"} & set(stages):
+            transcribe(work, utts)
         if {"ssl", "whisper"} & set(stages):
             repeat(datadir.read(source), size, work / "data/real")
         for stage in [s for s in STAGES if s in stages]:
