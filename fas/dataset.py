@@ -50,13 +50,14 @@ class Store:
         self.folder.mkdir(exist_ok=True)
         stamp.unmark(self.folder)
         lengths = {u: int(n) for u, n in datadir.read_table(folder / "utt2num_frames").items()}
+        starts = np.cumsum([0, *(-(-n // self.patch) for n in lengths.values())])
         with (
             ark.Reader(folder / "feats.scp") as reader,
             stamp.write_aside(self.folder / "patches.npy", "wb") as patches,
             stamp.write_aside(self.folder / "moments.npy", "wb") as moments,
         ):
             first = reader[next(iter(lengths))]
-            shape = (sum(-(-n // self.patch) for n in lengths.values()), first.shape[1])
+            shape = (int(starts[-1]), first.shape[1])
             for file, dtype, rows in (
                 (patches, first.dtype, shape),
                 (moments, np.dtype(np.float32), (len(lengths), 2 * shape[1])),
@@ -74,15 +75,14 @@ class Store:
                 made = to_patches(stored, self.patch)
                 patches.write(made.tobytes())
                 moments.write(np.concatenate([frames.mean(0), frames.std(0)]).tobytes())
-        patches_of = [-(-n // self.patch) for n in lengths.values()]
-        for name, array in (("utts.npy", encode(list(lengths))), ("starts.npy", np.cumsum([0, *patches_of]))):
+        for name, array in (("utts.npy", utf8(list(lengths))), ("starts.npy", starts)):
             with stamp.write_aside(self.folder / name, "wb") as f:
                 np.save(f, array, allow_pickle=False)
         stamp.mark_whole(self.folder, self.inputs, ARRAYS)
 
     def find(self, utts: list[str]) -> np.ndarray:
         """(utterances,) rows of these in `utts` and `moments`. Raises DataError."""
-        wanted = encode(utts)
+        wanted = utf8(utts)
         rows = np.minimum(np.searchsorted(self.utts, wanted), len(self.utts) - 1)
         if missing := [utts[i] for i in np.flatnonzero(self.utts[rows] != wanted)]:
             again = "extract the features of its set again"
@@ -90,7 +90,7 @@ class Store:
         return rows
 
 
-def encode(utts: list[str]) -> np.ndarray:
+def utf8(utts: list[str]) -> np.ndarray:
     """(utterances,) names as UTF-8, whose order is that of the strings."""
     return np.array([u.encode() for u in utts], np.bytes_)
 
