@@ -9,10 +9,7 @@ import numpy as np
 from kaldiio.matio import read_kaldi
 
 from fas import datadir, stamp
-
-
-class ArkError(Exception):
-    """An ark that can't be read: file, utterance, why, and what to do."""
+from fas.errors import ArkError, DataError
 
 
 def append(ark: BinaryIO, utt: str, frames: np.ndarray) -> int:
@@ -32,7 +29,7 @@ def read_scp(path: Path) -> dict[str, tuple[str, int]]:
         else:
             locations[utt] = (sys.intern(ark), int(offset))
     if problems:
-        raise datadir.DataError(problems)
+        raise DataError(problems)
     return locations
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fas.errors import AudioError
+
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
@@ -23,10 +25,6 @@ LONGEST = 3600.0  # seconds; no corpus has a longer utterance, so that a header 
 BLOCK = 1 << 20  # sample frames read at once, so that many channels at a high rate don't fill the memory
 OPEN_ENDED = 0x7FFF0000  # a chunk of this size or more was written to a pipe, its length not known
 NO_FILE = "no such file; put it there, mend its path, or drop the utterance"
-
-
-class AudioError(Exception):
-    """An audio file that can't be used: its name, why, and what to do."""
 
 
 def is_pipe(place: str | Path) -> bool:

@@ -4,6 +4,8 @@ import errno
 import sys
 from collections.abc import Callable
 
+from fas.errors import FASError
+
 CURES = {
     errno.ENOSPC: "make room and run again: it goes on where it was",
     errno.EDQUOT: "make room and run again: it goes on where it was",
@@ -17,15 +19,9 @@ CURES = {
 
 def main(run: Callable[[], None]) -> None:
     """Run a program; an error that its user can mend is printed without a traceback."""
-    from fas.ark import ArkError
-    from fas.audio import AudioError
-    from fas.conf import ConfError
-    from fas.datadir import DataError
-    from fas.fetch import FetchError
-
     try:
         run()
-    except (ArkError, AudioError, ConfError, DataError, FetchError) as e:
+    except FASError as e:
         sys.exit(f"error: {e}")
     except OSError as e:
         if e.errno not in CURES:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fas import launcher, stamp
+from fas.errors import ClusterError
 from fas.launcher import Call
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -33,10 +34,6 @@ RETRIES = 3  # times that a lost task is submitted again
 LOOK = (0.5, 10.0)  # seconds between two looks at the status files, growing from the first to the second
 ASK = (5.0, 60.0)  # seconds between two questions to the scheduler, likewise
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class ClusterError(Exception):
-    """A scheduler or its conf that can't be used: what it said."""
 
 
 @dataclasses.dataclass(frozen=True)

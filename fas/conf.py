@@ -6,11 +6,9 @@ from typing import Any, TypeVar
 
 import yaml
 
+from fas.errors import ConfError
+
 T = TypeVar("T")
-
-
-class ConfError(Exception):
-    """A conf file that can't be used: its name, the key, and what is allowed."""
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from fas import audio, cli, conf, stamp
-from fas.datadir import EMOTIONS, DataDir, DataError
+from fas.datadir import EMOTIONS, DataDir
+from fas.errors import AudioError, ConfError, DataError
 
 CONF = Path(__file__).parents[1] / "conf"
 AUDIO_SUFFIXES = (".wav", ".flac")
@@ -108,14 +109,14 @@ def read_conf(path: Path) -> Corpus:
         where = f"{path}: labels: {raw}"
         label = conf.build(Label, {"native": str(raw), **entry}, where)
         if label.seven not in (*EMOTIONS, None):
-            raise conf.ConfError(f"{where}: {label.seven!r} is none of {' '.join(EMOTIONS)} and not null")
+            raise ConfError(f"{where}: {label.seven!r} is none of {' '.join(EMOTIONS)} and not null")
         if label.native is not None and not re.fullmatch(r"\w+", str(label.native)):
-            raise conf.ConfError(f"{where}: the native label {label.native!r} must be one word")
+            raise ConfError(f"{where}: the native label {label.native!r} must be one word")
         labels[str(raw)] = label
     named = {key: {str(k): v for k, v in (values.get(key) or {}).items()} for key in ("sentences", "bad")}
     corpus = conf.build(Corpus, values | named | {"labels": labels}, path)
     if corpus.splits not in ("", *SPLITS):
-        raise conf.ConfError(f"{path}: splits must be one of {', '.join(SPLITS)}, not {corpus.splits!r}")
+        raise ConfError(f"{path}: splits must be one of {', '.join(SPLITS)}, not {corpus.splits!r}")
     return corpus
 
 
@@ -208,7 +209,7 @@ def make(
         except DataError as e:
             problems += e.problems
             continue
-        except audio.AudioError as e:
+        except AudioError as e:
             if skip_bad:
                 dropped.append(f"{u.utt} audio can't be opened: {e}")
             else:

@@ -26,22 +26,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fas import audio, stamp
+from fas.errors import DataError
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 REQUIRED = ("wav.scp", "utt2spk", "utt2emo", "utt2dur")
 OPTIONAL = ("utt2lang", "utt2sem", "text")
-MOST_PROBLEMS = 20
 SHORT = 24  # characters; a speaker or a label has no more
-
-
-class DataError(Exception):
-    """What is wrong with a data directory: every problem found, a line each."""
-
-    def __init__(self, problems: list[str]):
-        shown = problems[:MOST_PROBLEMS]
-        more = len(problems) - len(shown)
-        super().__init__("\n".join(shown + ([f"... and {more} problems more"] if more else [])))
-        self.problems = problems
 
 
 def read_table(path: Path, empty_ok: bool = False, ordered: bool = True) -> dict[str, str]:

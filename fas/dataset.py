@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fas import ark, datadir, stamp
-from fas.conf import ConfError
+from fas.errors import ArkError, ConfError, DataError
 from fas.model import patchify
 
 CHUNK = 64  # utterances at once where statistics are summed
@@ -31,7 +31,7 @@ class Store:
 
     def __init__(self, folder: Path, patch: int):
         if not (folder / "feats.scp").exists():
-            raise datadir.DataError([f"{folder}/feats.scp: no features; run the stage that writes {folder} first"])
+            raise DataError([f"{folder}/feats.scp: no features; run the stage that writes {folder} first"])
         self.folder = folder / f"patch{patch}"
         self.inputs = {"features": ark.digest(folder), "arrays": " ".join(ARRAYS)}
         self.patch = patch
@@ -68,7 +68,7 @@ class Store:
                 stored = reader[utt]
                 frames = stored.astype(np.float32)
                 if frames.shape != (length, shape[1]) or not np.isfinite(frames).all():
-                    raise ark.ArkError(
+                    raise ArkError(
                         f"{folder}/feats.scp: utterance {utt!r} has frames {frames.shape}, expected "
                         f"{(length, shape[1])} and finite; extract the set again"
                     )
@@ -86,7 +86,7 @@ class Store:
         rows = np.minimum(np.searchsorted(self.utts, wanted), len(self.utts) - 1)
         if missing := [utts[i] for i in np.flatnonzero(self.utts[rows] != wanted)]:
             again = "extract the features of its set again"
-            raise datadir.DataError([f"{self.folder}: no utterance {u!r}; {again}" for u in missing])
+            raise DataError([f"{self.folder}: no utterance {u!r}; {again}" for u in missing])
         return rows
 
 

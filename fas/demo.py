@@ -19,8 +19,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from fas import audio, page
-from fas.ark import ArkError
-from fas.conf import ConfError
+from fas.errors import ArkError, AudioError, ConfError
 from fas.predict import FAS, files
 
 POLICY = (
@@ -59,7 +58,7 @@ def app(model: FAS, hosts: list[str], megabytes: float, seconds: float, keep: Pa
                     html = await asyncio.to_thread(answer, model, path, name, seconds)
             except TooLarge as e:
                 return PlainTextResponse(str(e), status_code=413)
-            except (audio.AudioError, ArkError, ConfError) as e:
+            except (AudioError, ArkError, ConfError) as e:
                 return PlainTextResponse(str(e).replace(str(path), name), status_code=422)
             if keep:
                 keep.mkdir(parents=True, exist_ok=True)

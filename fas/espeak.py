@@ -17,6 +17,8 @@ from pathlib import Path
 import espeakng_loader
 import numpy as np
 
+from fas.errors import EspeakError
+
 SAMPLE_RATE = 22050  # Hz, the rate of eSpeak's own voices
 
 # Constants of espeak-ng's speak_lib.h.
@@ -28,10 +30,6 @@ RATE, VOLUME, PITCH, RANGE, WORD_GAP = 1, 2, 3, 4, 7
 
 _LIMITS = {"rate": (80, 450), "volume": (0, 200), "pitch": (0, 99), "range": (0, 99), "word_gap": (0, 100)}
 _SYNTH_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
-
-
-class EspeakError(RuntimeError):
-    """eSpeak NG could not start, does not know a voice, or made no sound."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import yaml
 from safetensors.torch import save
 
 from fas import __version__, conf, corpora, graph, page, stamp, train
+from fas.errors import ConfError
 
 PATHS = ("ckpt", "model", "folder")  # keys of an encoder's conf that may name a path
 CASE_MINI = (
@@ -28,7 +29,7 @@ def export(model: Path, out: Path, companions: dict[str, Path]) -> None:
     described = _described(model)
     labels = (model / "labels").read_text(encoding="utf-8")
     if out.exists() and not (out / "conf.yaml").exists():
-        raise conf.ConfError(f"{out}: is there already and is no exported model; name another --out")
+        raise ConfError(f"{out}: is there already and is no exported model; name another --out")
     aside = out.with_name(f".{out.name}.aside")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
@@ -37,7 +38,7 @@ def export(model: Path, out: Path, companions: dict[str, Path]) -> None:
     for name, folder in companions.items():
         other = _described(folder)
         if (folder / "labels").read_text(encoding="utf-8") != labels or other["feats"] != described["feats"]:
-            raise conf.ConfError(f"{folder}: has other labels or encoders than {model}; name one trained beside it")
+            raise ConfError(f"{folder}: has other labels or encoders than {model}; name one trained beside it")
         (aside / name).mkdir()
         _write(folder, {k: v for k, v in other.items() if k != "encoders"}, labels, aside / name)
     (aside / "README.md").write_text(card(model, described, labels.split(), sorted(companions)), encoding="utf-8")
@@ -47,16 +48,16 @@ def export(model: Path, out: Path, companions: dict[str, Path]) -> None:
 
 def _described(model: Path) -> dict[str, Any]:
     if not (model / "best.pt").is_file():
-        raise conf.ConfError(f"{model}: no trained model (best.pt, conf.yaml); run stage 4 first")
+        raise ConfError(f"{model}: no trained model (best.pt, conf.yaml); run stage 4 first")
     described = conf.load(model / "conf.yaml")
     if described["system"] == "logreg":
-        raise conf.ConfError(f"{model}: the logistic regression is a yardstick and is not exported")
+        raise ConfError(f"{model}: the logistic regression is a yardstick and is not exported")
     if described["norm"] == "speaker":
-        raise conf.ConfError(f"{model}: needs all utterances of a speaker (norm: speaker), so it can't take one file")
+        raise ConfError(f"{model}: needs all utterances of a speaker (norm: speaker), so it can't take one file")
     if described["choice"] == "random":
-        raise conf.ConfError(f"{model}: draws its tokens anew each time (choice: random), which no graph can")
+        raise ConfError(f"{model}: draws its tokens anew each time (choice: random), which no graph can")
     if "encoders" not in described:
-        raise conf.ConfError(f"{model}/conf.yaml: does not say which encoders it was trained with; train it again")
+        raise ConfError(f"{model}/conf.yaml: does not say which encoders it was trained with; train it again")
     return described
 
 
@@ -68,7 +69,7 @@ def _carry(kind: str, values: dict[str, Any], out: Path) -> dict[str, Any]:
         if not values.get(key) or not (source.exists() or key == "folder"):
             continue
         if not source.exists():
-            raise conf.ConfError(f"{source}: is missing; run stage 3 again, from the recipe's folder")
+            raise ConfError(f"{source}: is missing; run stage 3 again, from the recipe's folder")
         target = out / "encoders" / kind / source.name
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)

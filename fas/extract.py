@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from fas import ark, audio, conf, datadir, stamp
 from fas import frontend as frontends
+from fas.errors import AudioError, DataError
 from fas.frontend import Frontend
 from fas.parts import Parts
 
@@ -25,7 +26,7 @@ def bad_audio(data: datadir.DataDir, allow_pipes: bool) -> dict[str, str]:
     def reason(utt: str) -> str:
         try:
             audio.read(data.wav[utt], allow_pipes)
-        except audio.AudioError as e:
+        except AudioError as e:
             return str(e)
         return ""
 
@@ -44,7 +45,7 @@ def check_audio(data: datadir.DataDir, skip_bad: bool = False, allow_pipes: bool
     pipes = [u for u in data.utts if audio.is_pipe(data.wav[u])]
     if pipes and not allow_pipes:
         says = "is a pipe, which is run only with --allow-pipes true; allow it or name a file"
-        raise datadir.DataError([f"{data.path / 'wav.scp'}: utterance {u!r} {says}" for u in pipes])
+        raise DataError([f"{data.path / 'wav.scp'}: utterance {u!r} {says}" for u in pipes])
     with stamp.locked(data.path / ".audio.lock"):
         _check_audio(data, skip_bad, allow_pipes)
 
@@ -57,7 +58,7 @@ def _check_audio(data: datadir.DataDir, skip_bad: bool, allow_pipes: bool) -> No
         pass
     bad = bad_audio(data, allow_pipes)
     if bad and not skip_bad:
-        raise datadir.DataError([f"{data.path}: utterance {utt!r}: {why}" for utt, why in bad.items()])
+        raise DataError([f"{data.path}: utterance {utt!r}: {why}" for utt, why in bad.items()])
     if bad:
         listed = data.path / "skipped"
         before = datadir.read_table(listed) if listed.exists() else {}
@@ -111,7 +112,7 @@ def encode(frontend: Frontend, batch: list[str], data: datadir.DataDir) -> list[
             raise
     # here, not above: while an exception is handled, its traceback holds the memory of the failed attempt
     if len(batch) == 1:
-        raise datadir.DataError([
+        raise DataError([
             f"{data.path}: utterance {batch[0]!r} of {data.utt2dur[batch[0]]:.1f} s takes more memory than there is; "
             "cut it, or run with fewer jobs or a smaller model"
         ])
@@ -185,5 +186,5 @@ def _merge_table(data: datadir.DataDir, parts: list[Path], target: Path, empty_o
     for part in parts:
         table |= datadir.read_table(part, empty_ok=empty_ok, ordered=False)
     if missing := sorted(u for u in data.wav if u not in table):
-        raise datadir.DataError([f"{target}: utterance {u!r} is missing; run the stage again" for u in missing])
+        raise DataError([f"{target}: utterance {u!r} is missing; run the stage again" for u in missing])
     datadir.write_table(target, {u: table[u] for u in data.wav})

@@ -17,13 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fas import stamp
+from fas.errors import FetchError
 
 TIMEOUT = 30  # seconds without an answer
 LARGEST = 8 << 30  # bytes; Whisper large has 3 GB
-
-
-class FetchError(Exception):
-    """A model that could not be had: what was tried, and what to do."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fas.conf import ConfError
+from fas.errors import ConfError
 from fas.model import FASHead, Stream, Tokens, lengths_to_mask, patchify
 
 TOLERANCE = 1e-4  # of a posterior

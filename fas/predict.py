@@ -21,6 +21,7 @@ from fas import audio, conf, frontend, score, train
 from fas.bin.extract import build
 from fas.datadir import DataDir
 from fas.dataset import Batch, pack, to_patches
+from fas.errors import ConfError
 from fas.model import FASHead
 
 AT_ONCE = 16  # utterances that are encoded together
@@ -106,7 +107,7 @@ class FAS:
     def __init__(self, folder: Path, device: str):
         described = conf.load(folder / "conf.yaml")
         if "exported" not in described:
-            raise conf.ConfError(f"{folder}: is a training; make a model of it: fas export --model {folder} --out OUT")
+            raise ConfError(f"{folder}: is a training; make a model of it: fas export --model {folder} --out OUT")
         self.folder, self.device = folder, device
         self.labels = (folder / "labels").read_text(encoding="utf-8").split()
         self.head, self.settings = _head(folder, described, len(self.labels), device)
@@ -119,7 +120,7 @@ class FAS:
         kinds = {str(s["feats"]).partition("/")[0] for settings in heads for s in settings.streams.values()}
         kinds |= {"whisper"} if "text" in kinds else set()  # whose words it reads
         if missing := sorted(kinds - described["encoders"].keys()):
-            raise conf.ConfError(f"{folder}/conf.yaml: no encoder for {', '.join(missing)}; export the model again")
+            raise ConfError(f"{folder}/conf.yaml: no encoder for {', '.join(missing)}; export the model again")
         self.encoders = {}  # Whisper first: its words go into the text encoder
         for kind in ("whisper", "ssl", "text"):
             if kind in kinds or (kind == "whisper" and kind in described["encoders"]):
@@ -130,9 +131,9 @@ class FAS:
         """device: cpu or cuda; cuda where there is one if None. Raises ConfError."""
         folder = Path(folder)
         if not (folder / "conf.yaml").is_file():
-            raise conf.ConfError(f"{folder}: no conf.yaml in it; name a folder that fas export made")
+            raise ConfError(f"{folder}: no conf.yaml in it; name a folder that fas export made")
         if device == "cuda" and not torch.cuda.is_available():
-            raise conf.ConfError("--device cuda: torch sees no CUDA device; use cpu")
+            raise ConfError("--device cuda: torch sees no CUDA device; use cpu")
         return cls(folder, device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def predict(self, path: str | Path, language: str | None = None, labels: Iterable[str] = ()) -> Prediction:
@@ -156,7 +157,7 @@ class FAS:
     def _allowed(self, labels: Iterable[str]) -> np.ndarray:
         wanted = set(labels) or set(self.labels)
         if unknown := sorted(wanted - set(self.labels)):
-            raise conf.ConfError(f"--labels {' '.join(unknown)}: the model has {' '.join(self.labels)}")
+            raise ConfError(f"--labels {' '.join(unknown)}: the model has {' '.join(self.labels)}")
         return np.array([e in wanted for e in self.labels])
 
     def _encode(self, data: DataDir) -> dict[str, dict[str, Any]]:
@@ -240,7 +241,7 @@ def _head(folder: Path, described: dict[str, Any], classes: int, device: str) ->
     try:
         head.load_state_dict(load_file(folder / "model.safetensors"))
     except (OSError, RuntimeError, SafetensorError) as e:
-        raise conf.ConfError(f"{folder}/model.safetensors: {str(e).splitlines()[0]}; export the model again") from None
+        raise ConfError(f"{folder}/model.safetensors: {str(e).splitlines()[0]}; export the model again") from None
     return head.to(device).eval(), settings
 
 

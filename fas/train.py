@@ -17,6 +17,7 @@ from torch import nn
 from fas import conf, distributed, plots, stamp
 from fas.ablations import FUSIONS
 from fas.dataset import Dataset, Source
+from fas.errors import ConfError
 from fas.metrics import scores
 from fas.model import FASConfig, FASHead, Stream
 
@@ -88,18 +89,18 @@ def load_conf(path: Path) -> TrainConf:
         budget = conf.build(StreamConf, stream, f"{path}: stream {name}").tokens
         whole = isinstance(budget, int) and not isinstance(budget, bool) and budget > 0
         if not (budget is None or whole or (isinstance(budget, float) and 0 < budget < 1)):
-            raise conf.ConfError(f"{path}: stream {name}: tokens is a number, a share below 1, or null, not {budget!r}")
+            raise ConfError(f"{path}: stream {name}: tokens is a number, a share below 1, or null, not {budget!r}")
     for name, known in CHOICES.items():
         if getattr(made, name) not in known:
-            raise conf.ConfError(f"{path}: {name} is one of {', '.join(known)}, not {getattr(made, name)!r}")
+            raise ConfError(f"{path}: {name} is one of {', '.join(known)}, not {getattr(made, name)!r}")
     if made.fusion == "gated" and len(made.streams) != 2:
-        raise conf.ConfError(f"{path}: the gated fusion takes two streams, not {len(made.streams)}")
+        raise ConfError(f"{path}: the gated fusion takes two streams, not {len(made.streams)}")
     for key in ("stream_dropout", "stream_swap"):
         named = getattr(made, key).keys()
         if unknown := named - made.streams.keys():
-            raise conf.ConfError(f"{path}: {key} names no stream of this conf: {', '.join(unknown)}")
+            raise ConfError(f"{path}: {key} names no stream of this conf: {', '.join(unknown)}")
         if named and named == made.streams.keys():
-            raise conf.ConfError(f"{path}: {key} must leave one stream as it is")
+            raise ConfError(f"{path}: {key} must leave one stream as it is")
     return made
 
 
@@ -110,7 +111,7 @@ def sources(streams: dict[str, dict[str, Any]], feats: dict[str, Path]) -> dict[
         stream = StreamConf(**values)
         kind, _, below = stream.feats.partition("/")
         if kind not in feats:
-            raise conf.ConfError(f"stream {name}: no features {kind!r} were given (--feats {kind}=FOLDER)")
+            raise ConfError(f"stream {name}: no features {kind!r} were given (--feats {kind}=FOLDER)")
         made[name] = Source(feats[kind], below or ".", stream.patch, stream.cmn)
     return made
 
@@ -160,7 +161,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as e:  # torch raises many kinds for damaged files
         stamp.unmark(path.parent)
         reason = (str(e) or type(e).__name__).splitlines()[0]
-        raise conf.ConfError(f"{path}: not a readable checkpoint ({reason}); train again") from None
+        raise ConfError(f"{path}: not a readable checkpoint ({reason}); train again") from None
 
 
 @torch.inference_mode()
@@ -212,7 +213,7 @@ class State:
             return
         try:
             last = load_checkpoint(path)
-        except conf.ConfError as e:
+        except ConfError as e:
             stamp.log(f"{e}: from the first epoch")
             return
         if last["inputs"] != inputs:

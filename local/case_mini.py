@@ -32,6 +32,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs without path.sh too
 from fas import espeak
+from fas.errors import EspeakError
 
 HERE = Path(__file__).resolve().parent
 LINES = HERE / "case_mini" / "lines.tsv"
@@ -283,7 +284,7 @@ def main() -> None:
         parser.error(f"--nj {args.nj}: give 1 or more")
     try:
         make_corpus(Path(os.path.abspath(args.out_dir)), args.seed, args.nj, args.utts)
-    except (CorpusError, espeak.EspeakError) as error:
+    except (CorpusError, EspeakError) as error:
         sys.exit(f"case_mini: {error}")
 
 

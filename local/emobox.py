@@ -23,7 +23,7 @@ from pathlib import Path
 
 from fas import cli, corpora
 from fas.corpora import Corpus, Utterance
-from fas.datadir import DataError
+from fas.errors import DataError
 
 NEEDED = ("key", "wav", "emo")
 SPLITS = {"train": "train", "valid": "dev", "test": "test"}

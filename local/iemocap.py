@@ -18,7 +18,7 @@ from pathlib import Path
 
 from fas import corpora
 from fas.corpora import Corpus, Utterance
-from fas.datadir import DataError
+from fas.errors import DataError
 
 LABEL = re.compile(r"\[[\d.]+ *- *[\d.]+\]\t(Ses0(\d)\w+_([FM])\w+)\t(\w+)\t")
 WORDS = re.compile(r"(Ses0\d\w+) \[[\d.]+-[\d.]+\]: *(.*)")

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from fas import corpora
 from fas.corpora import Corpus, Utterance
-from fas.datadir import DataError
+from fas.errors import DataError
 
 EMOTIONS = ("happy", "sad", "anger", "surprise", "disgust", "fear")
 FOLDS = {"standard_train_fold": "train", "standard_valid_fold": "dev", "standard_test_fold": "test"}

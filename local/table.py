@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from fas import cli, corpora
-from fas.conf import ConfError
 from fas.corpora import Corpus, Utterance
-from fas.datadir import DataError
+from fas.errors import ConfError, DataError
 
 NEEDED = ("utt", "wav", "speaker", "emotion")
 OPTIONAL = ("words_emotion", "text", "language", "sex", "split", "fold")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import atheris
 
+from fas.errors import ArkError, DataError
+
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 with atheris.instrument_imports(include=["fas", "kaldiio"]):
     import numpy as np
@@ -30,7 +32,7 @@ def table(folder: Path, content: bytes) -> None:
     path.write_bytes(content)
     try:
         datadir.read_table(path, empty_ok=True)
-    except datadir.DataError as e:
+    except DataError as e:
         assert str(path) in str(e)
 
 
@@ -41,7 +43,7 @@ def data(folder: Path, content: bytes) -> None:
         (folder / name).write_bytes(part)
     try:
         assert not datadir.read(folder).problems()
-    except datadir.DataError as e:
+    except DataError as e:
         assert str(folder) in str(e)
 
 
@@ -52,7 +54,7 @@ def features(folder: Path, content: bytes) -> None:
     with ark.Reader(folder / "feats.scp") as reader:
         try:
             assert reader["a"].ndim == 2
-        except ark.ArkError as e:
+        except ArkError as e:
             assert str(path) in str(e) and "utterance 'a'" in str(e)
 
 

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from fas import audio
+from fas.errors import AudioError
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 24414, 44100, 48000, 192000])
@@ -30,15 +31,15 @@ def test_truncated_and_unsound_audio_is_named(tmp_path: Path) -> None:
     soundfile.write(whole, np.random.default_rng(0).normal(0, 0.1, 32000), 16000)
     cut = tmp_path / "cut.flac"
     cut.write_bytes(whole.read_bytes()[:20000])
-    with pytest.raises(audio.AudioError, match=r"cut\.flac"):
+    with pytest.raises(AudioError, match=r"cut\.flac"):
         audio.read(cut)
     nan = tmp_path / "nan.wav"
     soundfile.write(nan, np.array([0.0, np.nan, 0.1]), 16000, subtype="FLOAT")
-    with pytest.raises(audio.AudioError, match="NaN"):
+    with pytest.raises(AudioError, match="NaN"):
         audio.read(nan)
     none = tmp_path / "none.wav"
     soundfile.write(none, np.zeros(0), 16000)
-    with pytest.raises(audio.AudioError, match="no samples"):
+    with pytest.raises(AudioError, match="no samples"):
         audio.read(none)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from fas import espeak
+from fas.errors import EspeakError
 
 ROOT = Path(__file__).resolve().parents[1]
 _spec = importlib.util.spec_from_file_location("case_mini", ROOT / "local" / "case_mini.py")
@@ -146,7 +147,7 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
 def test_too_few_or_unknown_are_named(tmp_path: Path) -> None:
     with pytest.raises(case_mini.CorpusError, match="--utts 5"):
         case_mini.make_corpus(tmp_path / "out", seed=1, nj=1, utts=5)
-    with pytest.raises(espeak.EspeakError, match="nobody"):
+    with pytest.raises(EspeakError, match="nobody"):
         espeak.synthesise("Hello.", espeak.Settings("en-us+nobody"))
     with pytest.raises(ValueError, match="rate"):
         espeak.Settings("en-us", rate=20)

@@ -7,6 +7,7 @@ import pytest
 from conftest import run
 
 from fas import conf
+from fas.errors import ConfError
 
 BASE = """streams:
   acoustic: {feats: ssl, tokens: 8}
@@ -32,13 +33,13 @@ def test_base_is_merged_and_null_takes_out(base: Path) -> None:
 
 def test_a_missing_base_is_named(base: Path) -> None:
     base.write_text("base: none.yaml\n")
-    with pytest.raises(conf.ConfError, match="can't be read"):
+    with pytest.raises(ConfError, match="can't be read"):
         conf.load(base)
 
 
 def test_a_base_that_is_its_own_base_is_named(base: Path) -> None:
     base.write_text("base: base.yaml\n")
-    with pytest.raises(conf.ConfError, match="stands on itself"):
+    with pytest.raises(ConfError, match="stands on itself"):
         conf.load(base)
 
 

@@ -18,6 +18,7 @@ from conftest import ROOT, run
 
 from fas import audio, corpora, datadir
 from fas.datadir import EMOTIONS
+from fas.errors import AudioError
 
 Prepare = Callable[..., Path]
 
@@ -450,10 +451,10 @@ def test_video_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.mp4").write_text("version https://git-lfs.github.com/spec/v1\n")
     for name in ("cut", "text"):
-        with pytest.raises(audio.AudioError, match=rf"{name}\.mp4: not readable"):
+        with pytest.raises(AudioError, match=rf"{name}\.mp4: not readable"):
             audio.check(tmp_path / f"{name}.mp4")
     monkeypatch.setattr(audio, "LONGEST", 0.5)
-    with pytest.raises(audio.AudioError, match=r"a\.mp4: lasts 1.* s by its header, which can't be"):
+    with pytest.raises(AudioError, match=r"a\.mp4: lasts 1.* s by its header, which can't be"):
         audio.check(tmp_path / "a.mp4")
 
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fas import datadir
-from fas.datadir import DataDir, DataError
+from fas.datadir import DataDir
+from fas.errors import DataError
 
 
 def test_round_trip(small: DataDir, tmp_path: Path) -> None:

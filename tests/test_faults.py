@@ -17,9 +17,9 @@ import torch
 from conftest import ENV, outputs, recipe, run
 
 from fas import ark, datadir, extract, stamp, train
-from fas.conf import ConfError
-from fas.datadir import DataDir, DataError
+from fas.datadir import DataDir
 from fas.dataset import Store
+from fas.errors import ArkError, ConfError, DataError
 from fas.frontend import SPMTextConf
 from fas.frontend.spm_text import SPMTextFrontend
 from fas.frontend.spm_text import train as train_spm
@@ -62,7 +62,7 @@ def test_a_flipped_byte_of_an_ark_is_found_and_only_its_job_made_again(
         job = 1 + number % 2
         path = out / f"feats.{job}.ark"
         flip(path, chance.randrange(path.stat().st_size))
-        with pytest.raises(ark.ArkError, match=rf"feats\.{job}\.ark: not the bytes that were written; run"):
+        with pytest.raises(ArkError, match=rf"feats\.{job}\.ark: not the bytes that were written; run"):
             Store(out, 5)
         assert not stamp.is_whole(out, INPUTS)
         capsys.readouterr()
@@ -78,7 +78,7 @@ def test_a_truncated_ark_is_found_and_only_its_job_made_again(
     out = features()
     whole = (out / "feats.2.ark").read_bytes()
     (out / "feats.2.ark").write_bytes(whole[:-3])
-    with pytest.raises(ark.ArkError, match=r"feats\.2\.ark: not the bytes"):
+    with pytest.raises(ArkError, match=r"feats\.2\.ark: not the bytes"):
         Store(out, 5)
     features()
     (out / "feats.2.ark").write_bytes(whole[:-3])

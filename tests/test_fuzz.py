@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from test_ctranslate2 import model_bin
 
 from fas import ark, corpora, ctranslate2, datadir
-from fas.datadir import DataDir, DataError
+from fas.datadir import DataDir
+from fas.errors import ArkError, DataError
 
 fuzz = settings(
     max_examples=int(os.environ.get("FAS_FUZZ", 500)),
@@ -101,7 +102,7 @@ def test_arks(folder: Path, place: int, junk: bytes, cut: bool) -> None:
         for utt in "ab":
             try:
                 frames = reader[utt]
-            except ark.ArkError as e:
+            except ArkError as e:
                 assert utt in str(e) and str(path) in str(e)
             else:
                 assert frames.ndim == 2

@@ -9,8 +9,9 @@ import torch
 import yaml
 from torch import Tensor
 
-from fas import FAS, conf, datadir, export, graph
+from fas import FAS, datadir, export, graph
 from fas.ablations import FUSIONS
+from fas.errors import ConfError
 from fas.model import FASConfig, FASHead, Stream
 
 HEADS = {
@@ -58,7 +59,7 @@ def test_a_graph_that_is_not_the_head_is_refused(tmp_path: Path) -> None:
     head = made("queries")
     graph.write(head, tmp_path / "model.onnx")
     head.config.streams["a"] = Stream(12, 5, 7, cmn=True)  # a budget of one token less
-    with pytest.raises(conf.ConfError, match=r"model\.onnx: not equal to torch: a posterior of . utterances"):
+    with pytest.raises(ConfError, match=r"model\.onnx: not equal to torch: a posterior of . utterances"):
         graph.check(head, tmp_path / "model.onnx")
 
 
@@ -93,6 +94,6 @@ def test_what_no_graph_can_do_is_refused(
         (tmp_path / "training" / name).symlink_to(training / name)
     described = yaml.safe_load((training / "conf.yaml").read_text()) | {key: value}
     (tmp_path / "training/conf.yaml").write_text(yaml.safe_dump(described))
-    with pytest.raises(conf.ConfError, match=says):
+    with pytest.raises(ConfError, match=says):
         export.export(tmp_path / "training", tmp_path / "out", {})
     assert not (tmp_path / "out").exists()

@@ -14,8 +14,8 @@ import yaml
 from conftest import ENV, ROOT, run
 
 from fas import audio, conf, corpora, datadir, fetch
-from fas.conf import ConfError
-from fas.datadir import DataDir, DataError
+from fas.datadir import DataDir
+from fas.errors import AudioError, ConfError, DataError, FetchError
 
 RATE = 16000
 TONE = (0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)).astype(np.float32)
@@ -90,7 +90,7 @@ def test_a_wrong_suffix_does_not_matter(tmp_path: Path) -> None:
         assert is_the_tone(audio.read(path)), kind
     encode(tmp_path / "a.m4a", "aac", RATE, 1)
     (tmp_path / "a.m4a").rename(tmp_path / "b.wav")
-    with pytest.raises(audio.AudioError, match=r"b\.wav: not readable as audio .*convert it"):
+    with pytest.raises(AudioError, match=r"b\.wav: not readable as audio .*convert it"):
         audio.read(tmp_path / "b.wav")
 
 
@@ -114,13 +114,13 @@ def test_odd_samples(tmp_path: Path, samples: np.ndarray, rate: int, says: str |
     if says is None:
         assert len(audio.read(path)) == len(samples)
     else:
-        with pytest.raises(audio.AudioError, match=rf"odd\.wav: .*{says}"):
+        with pytest.raises(AudioError, match=rf"odd\.wav: .*{says}"):
             audio.read(path)
 
 
 def test_doubles_beyond_float32_are_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.array([0.1, 1e300]), RATE, subtype="DOUBLE")
-    with pytest.raises(audio.AudioError, match="infinite"):
+    with pytest.raises(AudioError, match="infinite"):
         audio.read(tmp_path / "a.wav")
 
 
@@ -129,7 +129,7 @@ def test_three_hours_are_no_utterance(tmp_path: Path) -> None:
     with soundfile.SoundFile(path, "w", 8000, 1) as f:
         for _ in range(3 * 60):
             f.write(np.zeros(60 * 8000, np.int16))
-    with pytest.raises(audio.AudioError, match=r"long\.flac: lasts 10800 s; cut it"):
+    with pytest.raises(AudioError, match=r"long\.flac: lasts 10800 s; cut it"):
         audio.read(path)
 
 
@@ -140,7 +140,7 @@ def test_cut_files_are_refused(tmp_path: Path, suffix: str) -> None:
     for size in (len(whole) // 2, len(whole) // 10, 50, 1):
         path = tmp_path / f"cut{size}.{suffix}"
         path.write_bytes(whole[:size])
-        with pytest.raises(audio.AudioError, match=path.name):
+        with pytest.raises(AudioError, match=path.name):
             audio.read(path)
 
 
@@ -164,7 +164,7 @@ def test_headers_that_lie(tmp_path: Path, size: int, says: str | None) -> None:
     if says is None:
         assert is_the_tone(audio.read(path))
     else:
-        with pytest.raises(audio.AudioError, match=says):
+        with pytest.raises(AudioError, match=says):
             audio.read(path)
 
 
@@ -456,9 +456,9 @@ def test_options_with_hostile_values_run_nothing(tmp_path: Path, value: str) -> 
 
 
 def test_downloads_are_https_small_enough_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(fetch.FetchError, match="not https"):
+    with pytest.raises(FetchError, match="not https"):
         fetch.download("http://127.0.0.1/x", tmp_path / "x", "0" * 64)
-    with pytest.raises(fetch.FetchError, match="not https"):
+    with pytest.raises(FetchError, match="not https"):
         fetch.download("file:///etc/passwd", tmp_path / "x", "0" * 64)
 
     class Answer:
@@ -480,11 +480,11 @@ def test_downloads_are_https_small_enough_and_whole(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(fetch.urllib.request, "urlopen", lambda *_, **__: Answer())
     monkeypatch.setattr(fetch, "LARGEST", 5 << 20)
-    with pytest.raises(fetch.FetchError, match="larger than"):
+    with pytest.raises(FetchError, match="larger than"):
         fetch.download("https://x/y", tmp_path / "x", "0" * 64)
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(Answer, "read", lambda self, size, sent=[]: b"" if sent else sent.append(1) or b"x")
-    with pytest.raises(fetch.FetchError, match="SHA-256 is"):
+    with pytest.raises(FetchError, match="SHA-256 is"):
         fetch.download("https://x/y", tmp_path / "x", "0" * 64)
     assert list(tmp_path.iterdir()) == []
 

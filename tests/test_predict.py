@@ -14,7 +14,8 @@ import torch
 import yaml
 from conftest import ENV, JOBS, ROOT, recipe, run
 
-from fas import FAS, analysis, conf, datadir, export, page, predict
+from fas import FAS, analysis, datadir, export, page, predict
+from fas.errors import ConfError
 
 
 def fas(*arguments: object, **kwargs: object) -> object:
@@ -152,16 +153,16 @@ def test_in_python_and_in_a_notebook(exported: tuple[Path, Path], tmp_path: Path
 
 def test_a_training_is_no_model(exported: tuple[Path, Path], tmp_path: Path) -> None:
     training = next((exported[0] / "exp").glob("fas-*")) / "seed1"
-    with pytest.raises(conf.ConfError, match="is a training; make a model of it: fas export"):
+    with pytest.raises(ConfError, match="is a training; make a model of it: fas export"):
         FAS.load(training)
-    with pytest.raises(conf.ConfError, match=r"no conf\.yaml in it"):
+    with pytest.raises(ConfError, match=r"no conf\.yaml in it"):
         FAS.load(tmp_path)
     damaged = shutil.copytree(exported[1], tmp_path / "damaged")
     (damaged / "model.safetensors").write_bytes(b"damaged")
-    with pytest.raises(conf.ConfError, match=r"damaged/model\.safetensors: .*; export the model again"):
+    with pytest.raises(ConfError, match=r"damaged/model\.safetensors: .*; export the model again"):
         FAS.load(damaged)
     (tmp_path / "mine").write_text("precious")
-    with pytest.raises(conf.ConfError, match="is no exported model; name another --out"):
+    with pytest.raises(ConfError, match="is no exported model; name another --out"):
         export.export(training, tmp_path, {})
     assert (tmp_path / "mine").read_text() == "precious"
 

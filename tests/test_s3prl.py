@@ -10,8 +10,8 @@ import torch
 from conftest import ROOT, run
 
 from fas import ark, audio, datadir
-from fas.conf import ConfError
 from fas.datadir import DataDir
+from fas.errors import ConfError
 from fas.frontend import S3PRLConf
 from fas.frontend.s3prl import S3PRLFrontend, load_upstream
 

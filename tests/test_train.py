@@ -14,6 +14,7 @@ from conftest import run
 from fas import ark, datadir, metrics
 from fas.datadir import DataDir
 from fas.dataset import Dataset, Source
+from fas.errors import DataError
 
 CONF = """streams:
   acoustic: {feats: ssl, patch: 5, tokens: 4}
@@ -91,7 +92,7 @@ def test_killed_training_ends_as_an_undisturbed_one(toy: Path) -> None:
     interrupted = toy / "killed/seed7"
     interrupted.mkdir(parents=True)
     code = (
-        "import sys, os\nfrom fas import train, stamp\n"
+        "import sys, os\nfrom fas import stamp, train\n"
         "train.SAVE_EVERY = 0\nold = stamp.log\n"
         "def log(m):\n    old(m)\n    if m.startswith('epoch 4/'): os.kill(os.getpid(), 9)\n"
         "stamp.log = log\nfrom fas.bin.train import run\nrun()\n"
@@ -134,7 +135,7 @@ def test_utterances_of_several_sets_are_found_in_their_own_arks(toy: Path) -> No
     for table in (more.wav, more.utt2spk, more.utt2emo, more.utt2dur):
         table["a3"] = table["a2"]
     more.write(toy / "data/one")
-    with pytest.raises(datadir.DataError, match=r"dump/one/patch1: no utterance 'a3'; extract"):
+    with pytest.raises(DataError, match=r"dump/one/patch1: no utterance 'a3'; extract"):
         Dataset([toy / "data/one"], source, ["sad"])
 
 

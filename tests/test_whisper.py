@@ -11,8 +11,8 @@ import whisper
 from whisper.audio import N_SAMPLES
 
 from fas import audio, ctranslate2, espeak
-from fas.conf import ConfError
 from fas.datadir import DataDir
+from fas.errors import ConfError
 from fas.frontend import WhisperBlockConf, WhisperConf
 from fas.frontend.whisper import WhisperFrontend, encode, load, log_mel, next_logits, period_of
 

@@ -15,7 +15,8 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 from fas import cluster
-from fas.cluster import Answer, Array, ClusterError, call_tool
+from fas.cluster import Answer, Array, call_tool
+from fas.errors import ClusterError
 
 
 def expand(tasks: str) -> set[int]:

@@ -13,7 +13,8 @@ import os
 import sys
 
 from fas import cluster
-from fas.cluster import Answer, Array, ClusterError, call_tool
+from fas.cluster import Answer, Array, call_tool
+from fas.errors import ClusterError
 
 # Job states (squeue's manual) that end a task for good, and those after which it may be submitted again
 FINAL = {"CANCELLED": "cancelled", "OUT_OF_MEMORY": "out of memory: ask for more by --mem", "DEADLINE": "deadline"}

@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from fas import cli, datadir
+from fas.errors import DataError
 
 
 def run() -> None:
@@ -40,10 +41,10 @@ def run() -> None:
 
             try:
                 check_audio(data, args.skip_bad, args.allow_pipes)
-            except datadir.DataError as e:
+            except DataError as e:
                 problems += e.problems
         if problems:
-            raise datadir.DataError(problems)
+            raise DataError(problems)
         data = datadir.read(args.dir)
         hours = sum(data.utt2dur.values()) / 3600
         print(f"{args.dir}: {len(data)} utterances, {len(set(data.utt2spk.values()))} speakers, {hours:.2f} h")
@@ -55,7 +56,7 @@ def run() -> None:
         names = {line.split()[0] for line in listed.read_text(encoding="utf-8").splitlines() if line.strip()}
         known = set(data.utt2spk.values()) if args.speakers else set(data.wav)
         if unknown := sorted(names - known):
-            raise datadir.DataError([f"{listed}: {name!r} is not in {args.dir}" for name in unknown])
+            raise DataError([f"{listed}: {name!r} is not in {args.dir}" for name in unknown])
         data.subset(lambda u: (data.utt2spk[u] if args.speakers else u) in names).write(args.out)
     else:
         for name in (*datadir.REQUIRED, *datadir.OPTIONAL, "spk2utt"):

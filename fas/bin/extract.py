@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fas import audio, cli, conf, datadir, frontend, stamp
+from fas import audio, cli, datadir, frontend, stamp
+from fas.errors import ConfError, DataError
 
 LOADERS = {"ssl": frontend.load_ssl_conf, "whisper": frontend.load_whisper_conf, "text": frontend.load_text_conf}
 
@@ -51,7 +52,7 @@ def read_inputs(args: argparse.Namespace, settings: Any) -> tuple[datadir.DataDi
     if args.stage == "text":
         text = datadir.read_table(args.text, empty_ok=True)
         if missing := sorted(data.wav.keys() - text.keys()):
-            raise datadir.DataError([f"{args.text}: utterance {u!r} has no transcript; run stage 2" for u in missing])
+            raise DataError([f"{args.text}: utterance {u!r} has no transcript; run stage 2" for u in missing])
         data.text = {u: text[u] for u in data.utts}
         inputs["transcripts"] = stamp.digest_all(f"{u} {data.text[u]}" for u in data.utts)
         if args.model:
@@ -63,7 +64,7 @@ def read_inputs(args: argparse.Namespace, settings: Any) -> tuple[datadir.DataDi
             if not audio.is_pipe(p) and not os.path.isfile(p)
         ]
         if missing:
-            raise datadir.DataError(missing)
+            raise DataError(missing)
         inputs["audio"] = data.fingerprint()
         if args.stage == "whisper":
             inputs["languages"] = stamp.digest_all(f"{u} {data.utt2lang.get(u)}" for u in data.utts)
@@ -77,7 +78,7 @@ def learn(args: argparse.Namespace, settings: Any) -> None:
     for directory in args.sets:
         transcripts = args.text / datadir.home(directory).name / "text"
         if not transcripts.exists():
-            raise datadir.DataError([f"{transcripts}: is missing; run stage 2 first"])
+            raise DataError([f"{transcripts}: is missing; run stage 2 first"])
         table = datadir.read_table(transcripts, empty_ok=True)
         sentences += [table[u] for u in datadir.read(directory).utts]
     inputs = {"configuration": frontend.digest(settings), "transcripts": stamp.digest_all(sentences)}
@@ -88,7 +89,7 @@ def learn(args: argparse.Namespace, settings: Any) -> None:
     try:
         spm_text.train(settings, sentences, args.out)
     except (ValueError, RuntimeError) as e:
-        raise conf.ConfError(f"{args.conf}: {e}") from None
+        raise ConfError(f"{args.conf}: {e}") from None
     stamp.mark_whole(args.out, inputs, ["spm.model", "vectors.npy"])
 
 

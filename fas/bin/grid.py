@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from fas import cli, conf, stamp
+from fas.errors import ConfError
 
 
 def parse(axis: str) -> tuple[str, list[str], list[Any]]:
@@ -21,7 +22,7 @@ def parse(axis: str) -> tuple[str, list[str], list[Any]]:
     name, colon, rest = axis.partition(":")
     key, equals, values = rest.partition("=")
     if not (name and colon and key and equals and values):
-        raise conf.ConfError(f"{axis}: must be NAME:KEY.KEY=VALUE,VALUE")
+        raise ConfError(f"{axis}: must be NAME:KEY.KEY=VALUE,VALUE")
     return name, key.split("."), [yaml.safe_load(v) for v in values.split(",")]
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fas import cli, datadir, stamp
+from fas.errors import AudioError, DataError
 
 if TYPE_CHECKING:
     from fas.predict import Prediction
@@ -75,13 +76,12 @@ def within(name: str) -> Iterable[str]:
         return [name]
     found = [str(p) for p in sorted(Path(name).rglob("*")) if p.suffix.lower() in (*SUFFIXES, *CONTAINERS)]
     if not found:
-        raise datadir.DataError([f"{name}: no audio file in this folder"])
+        raise DataError([f"{name}: no audio file in this folder"])
     return found
 
 
 def usable(paths: Iterable[str], language: str | None, at_once: int) -> Iterator[datadir.DataDir | Exception]:
     """Files that can be decoded, some at once, and the error of each that can't."""
-    from fas.audio import AudioError
     from fas.predict import files
 
     good: list[str] = []

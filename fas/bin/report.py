@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from fas import cli, conf, datadir, stamp
 from fas.bin.train import fill, parse_feats
+from fas.errors import ConfError, DataError
 
 if TYPE_CHECKING:
     from fas import analysis
@@ -60,7 +61,7 @@ def collect(model: str, systems: list[str], folds: list[str], seeds: list[int]) 
                     shown = re.sub(r"-fold[^-]+", "", result["set"])
                     cells[system, shown].add(seed, analysis.read_hyp(path.parent / "hyp"), result, path.parent)
     if not cells:
-        raise conf.ConfError(f"no scores below {model}; run stages 4 and 5 first")
+        raise ConfError(f"no scores below {model}; run stages 4 and 5 first")
     return cells
 
 
@@ -78,13 +79,13 @@ def add_external(cells: Cells, name: str, path: Path) -> None:
         if not set(pool.utts) <= table.keys():
             continue
         if unknown := sorted({table[u] for u in pool.utts} - set(pool.labels)):
-            raise datadir.DataError([f"{path}: the label {e!r} is none of {' '.join(pool.labels)}" for e in unknown])
+            raise DataError([f"{path}: the label {e!r} is none of {' '.join(pool.labels)}" for e in unknown])
         given = np.array([pool.labels.index(table[u]) for u in pool.utts])
         hyp = analysis.Hypotheses(pool.labels, pool.utts, pool.references, given, np.eye(len(pool.labels))[given])
         cells[name, shown].add(0, hyp, cell.info | {"transductive": False})
         found = True
     if not found:
-        raise datadir.DataError([f"{path}: has no whole set; a set's utterances are in its score folders' hyp files"])
+        raise DataError([f"{path}: has no whole set; a set's utterances are in its score folders' hyp files"])
 
 
 def read_tables(root: Path, name: str) -> dict[str, str]:

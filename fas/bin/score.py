@@ -16,6 +16,7 @@ from typing import Any
 
 from fas import cli, conf, datadir, stamp
 from fas.bin.train import data_digest, fill, head, parse_feats
+from fas.errors import ConfError, DataError
 
 read = cache(datadir.read)
 
@@ -41,12 +42,12 @@ def refuse_trained(directory: Path, model: Path, described: dict[str, Any]) -> N
     """Raises DataError when a corpus of the set was trained on, by its name or by any utterance."""
     data = read(directory)
     if seen := set(described["train_corpora"]) & set(data.corpus.split()):
-        raise datadir.DataError(
+        raise DataError(
             [f"{directory}: {' '.join(seen)} was trained on ({model}/conf.yaml), so this is not zero-shot; use stage 5"]
         )
     for path in [*described["train_sets"], *described["dev_sets"]]:
         if Path(path).is_dir() and (twice := read(Path(path)).wav.keys() & data.wav.keys()):
-            raise datadir.DataError([f"{directory}: utterance {min(twice)!r} was trained on ({path}); not zero-shot"])
+            raise DataError([f"{directory}: utterance {min(twice)!r} was trained on ({path}); not zero-shot"])
 
 
 def scorings(args: argparse.Namespace) -> list[Scoring]:
@@ -58,7 +59,7 @@ def scorings(args: argparse.Namespace) -> list[Scoring]:
             models = [m for m in (folder / f"seed{s}" for s in args.seeds.split()) if (m / stamp.DONE).exists()]
             described = [conf.load(m / "conf.yaml") for m in models]
             if len(models) < len(args.seeds.split()) and not (described and described[0]["system"] == "logreg"):
-                raise conf.ConfError(f"{folder}: not all of the seeds {args.seeds} are trained; run stage 4 first")
+                raise ConfError(f"{folder}: not all of the seeds {args.seeds} are trained; run stage 4 first")
             for model, description in zip(models, described, strict=True):
                 for directory in (fill(d, fold=fold) for d in args.sets):
                     if args.zero_shot:
@@ -116,7 +117,7 @@ def score_one(args: argparse.Namespace, scoring: Scoring) -> None:
     data = Dataset([scoring.directory], sources, labels, settings.norm == "speaker")
     for name in settings.streams:
         if data.dim(name) != described["dims"][name]:
-            raise conf.ConfError(
+            raise ConfError(
                 f"{scoring.model}: stream {name} was trained on frames of width {described['dims'][name]}, "
                 f"those of {scoring.directory} have {data.dim(name)}; use the encoder and layer of its training"
             )

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fas import ark, cli, conf, datadir, stamp
+from fas.errors import ConfError, DataError
 
 
 @dataclass
@@ -39,7 +40,7 @@ def parse_feats(values: list[str]) -> dict[str, Path]:
     for value in values:
         kind, _, folder = value.partition("=")
         if not folder:
-            raise conf.ConfError(f"--feats {value}: must be KIND=FOLDER")
+            raise ConfError(f"--feats {value}: must be KIND=FOLDER")
         made[kind] = Path(folder)
     return made
 
@@ -73,7 +74,7 @@ def features_digest(kind: str, folder: Path) -> str:
     """Identity of a feature folder. Raises DataError that names the stage to run."""
     if not (folder / "feats.scp").exists():
         stage = {"ssl": 1, "whisper": 2, "text": 3}.get(kind, "?")
-        raise datadir.DataError([f"{folder}/feats.scp: is missing; run stage {stage} first"])
+        raise DataError([f"{folder}/feats.scp: is missing; run stage {stage} first"])
     return ark.digest(folder)
 
 
@@ -95,7 +96,7 @@ def trainings(args: argparse.Namespace) -> Iterator[Training]:
     for path in args.conf:
         values = conf.load(path)
         if not isinstance(values.get("streams"), dict) or any("feats" not in s for s in values["streams"].values()):
-            raise conf.ConfError(f"{path}: streams must map names to entries with feats")
+            raise ConfError(f"{path}: streams must map names to entries with feats")
         for fold in args.folds.split() or [""]:
             train, dev = ([fill(d, fold=fold) for d in dirs] for dirs in (args.train, args.dev))
             data = data_digest(values["streams"], feats, [*train, *dev])
@@ -172,7 +173,7 @@ def encoders(feats: dict[str, Path], sets: list[Path]) -> dict[str, dict[str, An
                 continue  # a kind that no stream takes need not be there
             found = conf.load(path)
             if made.setdefault(kind, found) != found:
-                raise conf.ConfError(f"{path}: another encoder made the features of the other sets; extract them again")
+                raise ConfError(f"{path}: another encoder made the features of the other sets; extract them again")
         if made.get(kind, {}).get("kind") == "spm":
             made[kind] = made[kind] | {"folder": str(folder / "model")}
     return made
@@ -194,7 +195,7 @@ def train_one(args: argparse.Namespace, training: Training) -> None:
     train_set = Dataset(training.train, sources, labels, speaker)
     dev_set = Dataset(training.dev, sources, labels, speaker)
     if shared := set(train_set.utts) & set(dev_set.utts):
-        raise datadir.DataError(
+        raise DataError(
             [f"{training.dev[0]}: utterance {u!r} is in the training set too" for u in sorted(shared)]
         )
     out = training.out

@@ -17,6 +17,7 @@ import numpy as np
 
 from fas import audio, conf, stamp
 from fas.datadir import DataDir
+from fas.errors import AudioError, ConfError
 
 Encoded = dict[str, np.ndarray | str]
 
@@ -119,13 +120,13 @@ def settings(stage: str, values: dict[str, Any], path: Path) -> Any:
     made = WhisperConf
     if stage in kinds:
         if values.get("kind") not in kinds[stage]:
-            raise conf.ConfError(
+            raise ConfError(
                 f"{path}: kind must be one of {', '.join(kinds[stage])}, not {values.get('kind')!r}"
             )
         made = kinds[stage][values["kind"]]
     built = conf.build(made, values, path)
     if built.dtype not in ("float16", "float32"):
-        raise conf.ConfError(f"{path}: dtype must be float16 or float32, not {built.dtype!r}")
+        raise ConfError(f"{path}: dtype must be float16 or float32, not {built.dtype!r}")
     return built
 
 
@@ -151,5 +152,5 @@ def load_audio(utt: str, place: str, settings: S3PRLConf | WhisperConf | Whisper
     """`audio.load` as the conf has it -> (samples,) float32 at 16 kHz. Raises AudioError that names the utterance."""
     try:
         return audio.load(place, settings.trim_db, settings.rms_dbfs, pipes)
-    except audio.AudioError as e:
-        raise audio.AudioError(f"utterance {utt!r}: {e}") from None
+    except AudioError as e:
+        raise AudioError(f"utterance {utt!r}: {e}") from None

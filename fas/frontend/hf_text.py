@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 
 from fas import distributed, fetch
-from fas.conf import ConfError
 from fas.datadir import DataDir
+from fas.errors import ConfError
 from fas.frontend import Encoded, HFTextConf
 
 

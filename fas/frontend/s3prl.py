@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from fas import fetch
-from fas.conf import ConfError
 from fas.datadir import DataDir
+from fas.errors import ConfError
 from fas.frontend import Encoded, S3PRLConf, load_audio
 
 SHORTEST = 1600  # samples (0.1 s): convolutional encoders give no frame at all below some 25 ms
