@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 
-from fas import datadir
 from fas.bin.extract import build
-from fas.datadir import DataDir
+from fas.data import datadir
+from fas.data.datadir import DataDir
 from fas.frontend import Encoded, Frontend
 
 PACKAGES = ("torch", "openai-whisper", "faster-whisper", "ctranslate2", "s3prl", "transformers", "numpy")

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from side_by_side import Stage, add_row, options, take_turns
 
-from fas import audio, datadir
-from fas.datadir import DataDir
+from fas.data import audio, datadir
+from fas.data.datadir import DataDir
 from fas.frontend import S3PRLConf
 from fas.frontend.s3prl import load_upstream
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from side_by_side import add_row, options, spread, take_turns
 
-from fas import FAS, datadir
-from fas.datadir import DataDir
+from fas import FAS
+from fas.data import datadir
+from fas.data.datadir import DataDir
 from fas.predict import files
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -21,7 +21,8 @@ import torch
 from side_by_side import add_row, options, ratios
 from ssl_stage import checkpoints
 
-from fas import audio, datadir, train
+from fas import train
+from fas.data import audio, datadir
 from fas.dataset import Dataset
 from fas.frontend.s3prl import load_upstream
 

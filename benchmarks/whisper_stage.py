@@ -27,8 +27,9 @@ from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 from whisper.normalizers import BasicTextNormalizer
 
-from fas import audio, datadir, fetch
-from fas.datadir import DataDir
+from fas import fetch
+from fas.data import audio, datadir
+from fas.data.datadir import DataDir
 from fas.frontend import WhisperBlockConf, WhisperConf
 from fas.frontend.whisper import load
 

@@ -8,7 +8,8 @@ import kaldiio
 import numpy as np
 from kaldiio.matio import read_kaldi
 
-from fas import datadir, stamp
+from fas import stamp
+from fas.data import datadir
 from fas.errors import ArkError, DataError
 
 

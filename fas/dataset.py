@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fas import ark, datadir, stamp
+from fas import ark, stamp
+from fas.data import datadir
 from fas.errors import ArkError, ConfError, DataError
 from fas.model import patchify
 

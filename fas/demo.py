@@ -18,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from fas import audio, page
+from fas import page
+from fas.data import audio
 from fas.errors import ArkError, AudioError, ConfError
 from fas.predict import FAS, files
 

@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 from safetensors.torch import save
 
-from fas import __version__, conf, corpora, graph, page, stamp, train
+from fas import __version__, conf, graph, page, stamp, train
+from fas.data import corpora
 from fas.errors import ConfError
 
 PATHS = ("ckpt", "model", "folder")  # keys of an encoder's conf that may name a path

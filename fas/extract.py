@@ -10,8 +10,9 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from fas import ark, audio, conf, datadir, stamp
+from fas import ark, conf, stamp
 from fas import frontend as frontends
+from fas.data import audio, datadir
 from fas.errors import AudioError, DataError
 from fas.frontend import Frontend
 from fas.parts import Parts

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 from jinja2 import Environment, PackageLoader
 
-from fas import audio
+from fas.data import audio
 
 if TYPE_CHECKING:
     from fas.predict import Emotion, Mark, Prediction

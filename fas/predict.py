@@ -17,9 +17,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from fas import audio, conf, frontend, score, train
+from fas import conf, frontend, score, train
 from fas.bin.extract import build
-from fas.datadir import DataDir
+from fas.data import audio
+from fas.data.datadir import DataDir
 from fas.dataset import Batch, pack, to_patches
 from fas.errors import ConfError
 from fas.model import FASHead

@@ -11,8 +11,8 @@ parts (.aiff) are passed over.
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas import corpora
-from fas.corpora import Corpus, Utterance
+from fas.data import corpora
+from fas.data.corpora import Corpus, Utterance
 
 
 def cafe(folder: Path, corpus: Corpus) -> Iterator[Utterance]:

@@ -8,8 +8,9 @@ CORPUS is the folder that local/case_mini.py made; writes the whole corpus and i
 import argparse
 from pathlib import Path
 
-from fas import cli, corpora
-from fas.datadir import EMOTIONS
+from fas import cli
+from fas.data import corpora
+from fas.data.datadir import EMOTIONS
 
 
 def run() -> None:

@@ -31,7 +31,7 @@ import yaml
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs without path.sh too
-from fas import espeak
+from fas.data import espeak
 from fas.errors import EspeakError
 
 HERE = Path(__file__).resolve().parent

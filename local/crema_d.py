@@ -10,8 +10,8 @@ actor was asked for. A clone without Git LFS has text files of 130 bytes in plac
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas import corpora
-from fas.corpora import Corpus, Utterance
+from fas.data import corpora
+from fas.data.corpora import Corpus, Utterance
 
 
 def crema_d(folder: Path, corpus: Corpus) -> Iterator[Utterance]:

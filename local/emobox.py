@@ -21,8 +21,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from fas import cli, corpora
-from fas.corpora import Corpus, Utterance
+from fas import cli
+from fas.data import corpora
+from fas.data.corpora import Corpus, Utterance
 from fas.errors import DataError
 
 NEEDED = ("key", "wav", "emo")

@@ -10,8 +10,8 @@ utterance and share speakers.
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas import corpora
-from fas.corpora import Corpus, Utterance
+from fas.data import corpora
+from fas.data.corpora import Corpus, Utterance
 
 
 def emodb(folder: Path, corpus: Corpus) -> Iterator[Utterance]:

@@ -10,8 +10,8 @@ rab sor tri. EmoBox's folds may be numbered differently; their mean is the same.
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas import corpora
-from fas.corpora import Corpus, Utterance
+from fas.data import corpora
+from fas.data.corpora import Corpus, Utterance
 
 ACTORS = ("f1", "f2", "f3", "m1", "m2", "m3")
 

@@ -12,8 +12,8 @@ follows from the numbers: of each 350 the first 20 are evaluation, the next 30 t
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas import corpora
-from fas.corpora import Corpus, Utterance
+from fas.data import corpora
+from fas.data.corpora import Corpus, Utterance
 
 FOLDERS = {"train": "train", "evaluation": "dev", "test": "test"}
 

@@ -16,8 +16,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas import corpora
-from fas.corpora import Corpus, Utterance
+from fas.data import corpora
+from fas.data.corpora import Corpus, Utterance
 from fas.errors import DataError
 
 LABEL = re.compile(r"\[[\d.]+ *- *[\d.]+\]\t(Ses0(\d)\w+_([FM])\w+)\t(\w+)\t")

@@ -12,8 +12,8 @@ users of MELD report are dropped by the conf.
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas import corpora
-from fas.corpora import Corpus, Utterance
+from fas.data import corpora
+from fas.data.corpora import Corpus, Utterance
 
 CLIPS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
 COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")

@@ -10,8 +10,8 @@ video-labeled/NAME.mp4. Speakers are not named: each utterance counts as one.
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas import corpora
-from fas.corpora import Corpus, Utterance
+from fas.data import corpora
+from fas.data.corpora import Corpus, Utterance
 
 
 def mer2024(folder: Path, corpus: Corpus) -> Iterator[Utterance]:

@@ -18,8 +18,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas import corpora
-from fas.corpora import Corpus, Utterance
+from fas.data import corpora
+from fas.data.corpora import Corpus, Utterance
 from fas.errors import DataError
 
 EMOTIONS = ("happy", "sad", "anger", "surprise", "disgust", "fear")

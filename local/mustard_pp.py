@@ -11,8 +11,8 @@ label, the explicit one that of the words (utt2sem).
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas import corpora
-from fas.corpora import Corpus, Utterance
+from fas.data import corpora
+from fas.data.corpora import Corpus, Utterance
 
 COLUMNS = ("SCENE", "SENTENCE", "SPEAKER", "SHOW", "Sarcasm", "Implicit_Emotion", "Explicit_Emotion")
 

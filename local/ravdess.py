@@ -10,8 +10,8 @@ actor (odd numbers are men). Song (second field 02) and video (first field not 0
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas import corpora
-from fas.corpora import Corpus, Utterance
+from fas.data import corpora
+from fas.data.corpora import Corpus, Utterance
 
 
 def ravdess(folder: Path, corpus: Corpus) -> Iterator[Utterance]:

@@ -9,8 +9,8 @@ CORPORA/savee holds AudioData/{DC,JE,JK,KL}/a01.wav: a letter or two of the emot
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas import corpora
-from fas.corpora import Corpus, Utterance
+from fas.data import corpora
+from fas.data.corpora import Corpus, Utterance
 
 SPEAKERS = ("DC", "JE", "JK", "KL")
 

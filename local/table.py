@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fas import cli, corpora
-from fas.corpora import Corpus, Utterance
+from fas import cli
+from fas.data import corpora
+from fas.data.corpora import Corpus, Utterance
 from fas.errors import ConfError, DataError
 
 NEEDED = ("utt", "wav", "speaker", "emotion")

@@ -10,8 +10,8 @@ folder's, of which the release spells some in its own way (OAF_Pleasant_surprise
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas import corpora
-from fas.corpora import Corpus, Utterance
+from fas.data import corpora
+from fas.data.corpora import Corpus, Utterance
 
 ACTRESSES = {"OAF": 1, "OA": 1, "YAF": 2}  # OA: the release has one file of that name, OA_bite_neutral.wav
 

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from fas import fetch
-from fas.datadir import DataDir
+from fas.data.datadir import DataDir
 
 ROOT = Path(__file__).resolve().parents[1]
 ENV = os.environ | {"FAS_PYTHON": sys.executable, "FAS_ENGINE": "local"}

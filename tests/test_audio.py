@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from fas import audio
+from fas.data import audio
 from fas.errors import AudioError
 
 

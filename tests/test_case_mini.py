@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fas import espeak
+from fas.data import espeak
 from fas.errors import EspeakError
 
 ROOT = Path(__file__).resolve().parents[1]

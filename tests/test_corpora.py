@@ -16,8 +16,8 @@ import soundfile
 import yaml
 from conftest import ROOT, run
 
-from fas import audio, corpora, datadir
-from fas.datadir import EMOTIONS
+from fas.data import audio, corpora, datadir
+from fas.data.datadir import EMOTIONS
 from fas.errors import AudioError
 
 Prepare = Callable[..., Path]

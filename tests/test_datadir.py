@@ -9,8 +9,8 @@ from conftest import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fas import datadir
-from fas.datadir import DataDir
+from fas.data import datadir
+from fas.data.datadir import DataDir
 from fas.errors import DataError
 
 

@@ -16,8 +16,9 @@ import pytest
 import torch
 from conftest import ENV, outputs, recipe, run
 
-from fas import ark, datadir, extract, stamp, train
-from fas.datadir import DataDir
+from fas import ark, extract, stamp, train
+from fas.data import datadir
+from fas.data.datadir import DataDir
 from fas.dataset import Store
 from fas.errors import ArkError, ConfError, DataError
 from fas.frontend import SPMTextConf
@@ -157,7 +158,8 @@ def test_a_batch_is_halved_until_it_fits(small: DataDir, capsys: pytest.CaptureF
 LIMITED = """
 import resource, sys
 import numpy as np, torch
-from fas import datadir, extract
+from fas import extract
+from fas.data import datadir
 from fas.frontend import HFTextConf
 from fas.frontend.hf_text import HFTextFrontend
 

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_ctranslate2 import model_bin
 
-from fas import ark, corpora, ctranslate2, datadir
-from fas.datadir import DataDir
+from fas import ark, ctranslate2
+from fas.data import corpora, datadir
+from fas.data.datadir import DataDir
 from fas.errors import ArkError, DataError
 
 fuzz = settings(

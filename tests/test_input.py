@@ -13,8 +13,9 @@ import soundfile
 import yaml
 from conftest import ENV, ROOT, run
 
-from fas import audio, conf, corpora, datadir, fetch
-from fas.datadir import DataDir
+from fas import conf, fetch
+from fas.data import audio, corpora, datadir
+from fas.data.datadir import DataDir
 from fas.errors import AudioError, ConfError, DataError, FetchError
 
 RATE = 16000

@@ -19,8 +19,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from fas import datadir, espeak
-from fas.datadir import DataDir
+from fas.data import datadir, espeak
+from fas.data.datadir import DataDir
 
 FLAGS = [
     "--headless",

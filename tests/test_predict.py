@@ -14,7 +14,8 @@ import torch
 import yaml
 from conftest import ENV, JOBS, ROOT, recipe, run
 
-from fas import FAS, analysis, datadir, export, page, predict
+from fas import FAS, analysis, export, page, predict
+from fas.data import datadir
 from fas.errors import ConfError
 
 

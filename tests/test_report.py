@@ -10,7 +10,7 @@ import pytest
 import yaml
 from conftest import run
 
-from fas.datadir import DataDir
+from fas.data.datadir import DataDir
 
 LABELS = ["angry", "happy", "sad"]
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 from conftest import ROOT, run
 
-from fas import ark, audio, datadir
-from fas.datadir import DataDir
+from fas import ark
+from fas.data import audio, datadir
+from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import S3PRLConf
 from fas.frontend.s3prl import S3PRLFrontend, load_upstream

@@ -9,8 +9,8 @@ import pytest
 import torch
 from conftest import ROOT, run
 
-from fas import datadir
-from fas.datadir import DataDir
+from fas.data import datadir
+from fas.data.datadir import DataDir
 from fas.frontend import HFTextConf, SPMTextConf
 from fas.frontend import spm_text as spm
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 from conftest import run
 
-from fas import ark, datadir, metrics
-from fas.datadir import DataDir
+from fas import ark, metrics
+from fas.data import datadir
+from fas.data.datadir import DataDir
 from fas.dataset import Dataset, Source
 from fas.errors import DataError
 

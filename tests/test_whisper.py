@@ -10,8 +10,9 @@ import torch
 import whisper
 from whisper.audio import N_SAMPLES
 
-from fas import audio, ctranslate2, espeak
-from fas.datadir import DataDir
+from fas import ctranslate2
+from fas.data import audio, espeak
+from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import WhisperBlockConf, WhisperConf
 from fas.frontend.whisper import WhisperFrontend, encode, load, log_mel, next_logits, period_of

@@ -9,7 +9,8 @@ python -m fas.bin.data fix DIR
 import argparse
 from pathlib import Path
 
-from fas import cli, datadir
+from fas import cli
+from fas.data import datadir
 from fas.errors import DataError
 
 

@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fas import audio, cli, datadir, frontend, stamp
+from fas import cli, frontend, stamp
+from fas.data import audio, datadir
 from fas.errors import ConfError, DataError
 
 LOADERS = {"ssl": frontend.load_ssl_conf, "whisper": frontend.load_whisper_conf, "text": frontend.load_text_conf}

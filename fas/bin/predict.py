@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fas import cli, datadir, stamp
+from fas import cli, stamp
+from fas.data import datadir
 from fas.errors import AudioError, DataError
 
 if TYPE_CHECKING:
     from fas.predict import Prediction
 
-SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".au"}  # and fas.audio.CONTAINERS, in folders
+SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".au"}  # and audio.CONTAINERS
 
 
 def run() -> None:
@@ -70,7 +71,7 @@ def sets(inputs: list[str], language: str | None) -> Iterator[datadir.DataDir | 
 
 def within(name: str) -> Iterable[str]:
     """The audio files of a folder and of those in it, or the file itself. Raises DataError for an empty folder."""
-    from fas.audio import CONTAINERS
+    from fas.data.audio import CONTAINERS
 
     if not Path(name).is_dir():
         return [name]

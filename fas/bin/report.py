@@ -16,8 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fas import cli, conf, datadir, stamp
+from fas import cli, conf, stamp
 from fas.bin.train import fill, parse_feats
+from fas.data import datadir
 from fas.errors import ConfError, DataError
 
 if TYPE_CHECKING:

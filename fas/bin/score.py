@@ -14,8 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fas import cli, conf, datadir, stamp
+from fas import cli, conf, stamp
 from fas.bin.train import data_digest, fill, head, parse_feats
+from fas.data import datadir
 from fas.errors import ConfError, DataError
 
 read = cache(datadir.read)

@@ -18,7 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fas import ark, cli, conf, datadir, stamp
+from fas import ark, cli, conf, stamp
+from fas.data import datadir
 from fas.errors import ConfError, DataError
 
 

@@ -6,7 +6,7 @@ A frontend has
 `outputs` and `tables` of its conf name them.
 
 The confs of audio encoders share trim_db (cut the silence at both ends) and rms_dbfs (level what is left): see
-fas.audio. Without them the audio is as it was recorded.
+fas.data.audio. Without them the audio is as it was recorded.
 """
 
 from dataclasses import dataclass, field
@@ -15,8 +15,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fas import audio, conf, stamp
-from fas.datadir import DataDir
+from fas import conf, stamp
+from fas.data import audio
+from fas.data.datadir import DataDir
 from fas.errors import AudioError, ConfError
 
 Encoded = dict[str, np.ndarray | str]

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from fas import distributed, fetch
-from fas.datadir import DataDir
+from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import Encoded, HFTextConf
 

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from fas import fetch
-from fas.datadir import DataDir
+from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import Encoded, S3PRLConf, load_audio
 

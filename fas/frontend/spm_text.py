@@ -13,7 +13,7 @@ import numpy as np
 import sentencepiece
 
 from fas import stamp
-from fas.datadir import DataDir
+from fas.data.datadir import DataDir
 from fas.frontend import Encoded, SPMTextConf
 
 BATCH = 64

@@ -19,7 +19,7 @@ from whisper.tokenizer import LANGUAGES, get_tokenizer
 from whisper.utils import compression_ratio
 
 from fas import ctranslate2, fetch
-from fas.datadir import DataDir
+from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import Encoded, WhisperBlockConf, WhisperConf, load_audio, packed
 

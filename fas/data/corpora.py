@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fas import audio, cli, conf, stamp
-from fas.datadir import EMOTIONS, DataDir
+from fas import cli, conf, stamp
+from fas.data import audio
+from fas.data.datadir import EMOTIONS, DataDir
 from fas.errors import AudioError, ConfError, DataError
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = Path(__file__).parents[2] / "conf"
 AUDIO_SUFFIXES = (".wav", ".flac")
 PARTS = ("train", "dev", "test")
 SPLITS = ("own", "folds", "speakers", "none")
