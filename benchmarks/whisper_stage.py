@@ -27,10 +27,9 @@ from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 from whisper.normalizers import BasicTextNormalizer
 
-from fas import fetch
 from fas.data import audio, datadir
 from fas.data.datadir import DataDir
-from fas.frontend import WhisperBlockConf, WhisperConf
+from fas.frontend import WhisperBlockConf, WhisperConf, fetch
 from fas.frontend.whisper import load
 
 CUT = {"trim_db": 35, "rms_dbfs": -25}  # as in conf/whisper/base.yaml and conf/ssl/whisper_base_*.yaml

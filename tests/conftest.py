@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from fas import fetch
 from fas.data.datadir import DataDir
+from fas.frontend import fetch
 
 ROOT = Path(__file__).resolve().parents[1]
 ENV = os.environ | {"FAS_PYTHON": sys.executable, "FAS_ENGINE": "local"}

@@ -25,7 +25,7 @@ with atheris.instrument_imports(include=["fas", "kaldiio"]):
     if "ctranslate2" in sys.argv:  # brings torch
         from test_ctranslate2 import model_bin
 
-        from fas import ctranslate2
+        from fas.frontend import ctranslate2
 
 
 def table(folder: Path, content: bytes) -> None:

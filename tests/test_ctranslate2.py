@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fas import ctranslate2
+from fas.frontend import ctranslate2
 
 NUMBERS = {"float32": 0, "int8": 1, "int16": 2, "int32": 3, "float16": 4, "bfloat16": 5}
 MELS, CONTEXT, WIDTH, HEADS, VOCABULARY, TEXT = 4, 6, 8, 2, 11, 5

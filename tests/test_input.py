@@ -13,10 +13,11 @@ import soundfile
 import yaml
 from conftest import ENV, ROOT, run
 
-from fas import conf, fetch
+from fas import conf
 from fas.data import audio, corpora, datadir
 from fas.data.datadir import DataDir
 from fas.errors import AudioError, ConfError, DataError, FetchError
+from fas.frontend import fetch
 
 RATE = 16000
 TONE = (0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)).astype(np.float32)

@@ -10,11 +10,10 @@ import torch
 import whisper
 from whisper.audio import N_SAMPLES
 
-from fas import ctranslate2
 from fas.data import audio, espeak
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
-from fas.frontend import WhisperBlockConf, WhisperConf
+from fas.frontend import WhisperBlockConf, WhisperConf, ctranslate2
 from fas.frontend.whisper import WhisperFrontend, encode, load, log_mel, next_logits, period_of
 
 LINES = (

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
-from fas import distributed, fetch
+from fas import distributed
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
-from fas.frontend import Encoded, HFTextConf
+from fas.frontend import Encoded, HFTextConf, fetch
 
 
 class HFTextFrontend:

@@ -16,10 +16,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from fas import fetch
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
-from fas.frontend import Encoded, S3PRLConf, load_audio
+from fas.frontend import Encoded, S3PRLConf, fetch, load_audio
 
 SHORTEST = 1600  # samples (0.1 s): convolutional encoders give no frame at all below some 25 ms
 

@@ -18,10 +18,9 @@ from whisper.model import TextDecoder, Whisper
 from whisper.tokenizer import LANGUAGES, get_tokenizer
 from whisper.utils import compression_ratio
 
-from fas import ctranslate2, fetch
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
-from fas.frontend import Encoded, WhisperBlockConf, WhisperConf, load_audio, packed
+from fas.frontend import Encoded, WhisperBlockConf, WhisperConf, ctranslate2, fetch, load_audio, packed
 
 TOKENS_PER_SECOND = 12  # fast speech has some 6 words/s; text that needs more tokens than this is a loop
 TOKENS_AT_LEAST = 16
