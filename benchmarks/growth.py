@@ -25,10 +25,11 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from fas import extract, stamp
+from fas import stamp
 from fas.bin import extract as stage_1_to_3
 from fas.data import datadir
 from fas.data.datadir import DataDir
+from fas.features import extract
 from fas.frontend import Encoded, Frontend, WhisperBlockConf
 
 ROOT = Path(__file__).resolve().parents[1]

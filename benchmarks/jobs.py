@@ -18,9 +18,9 @@ from side_by_side import add_row, options, ratios, spread
 from ssl_stage import checkpoints
 from whisper_stage import sample
 
-from fas import extract
 from fas.data import datadir
 from fas.data.datadir import DataDir
+from fas.features import extract
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCTS = """

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fas import ark, stamp
+from fas import stamp
 from fas.data import datadir
 from fas.errors import ArkError, ConfError, DataError
+from fas.features import ark
 from fas.model import patchify
 
 CHUNK = 64  # utterances at once where statistics are summed

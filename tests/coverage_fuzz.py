@@ -19,8 +19,8 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 with atheris.instrument_imports(include=["fas", "kaldiio"]):
     import numpy as np
 
-    from fas import ark
     from fas.data import datadir
+    from fas.features import ark
 
     if "ctranslate2" in sys.argv:  # brings torch
         from test_ctranslate2 import model_bin

@@ -16,11 +16,12 @@ import pytest
 import torch
 from conftest import ENV, outputs, recipe, run
 
-from fas import ark, extract, stamp, train
+from fas import stamp, train
 from fas.data import datadir
 from fas.data.datadir import DataDir
 from fas.dataset import Store
 from fas.errors import ArkError, ConfError, DataError
+from fas.features import ark, extract
 from fas.frontend import SPMTextConf
 from fas.frontend.spm_text import SPMTextFrontend
 from fas.frontend.spm_text import train as train_spm
@@ -158,7 +159,7 @@ def test_a_batch_is_halved_until_it_fits(small: DataDir, capsys: pytest.CaptureF
 LIMITED = """
 import resource, sys
 import numpy as np, torch
-from fas import extract
+from fas.features import extract
 from fas.data import datadir
 from fas.frontend import HFTextConf
 from fas.frontend.hf_text import HFTextFrontend

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_ctranslate2 import model_bin
 
-from fas import ark
 from fas.data import corpora, datadir
 from fas.data.datadir import DataDir
 from fas.errors import ArkError, DataError
+from fas.features import ark
 from fas.frontend import ctranslate2
 
 fuzz = settings(

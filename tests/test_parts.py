@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fas import stamp
-from fas.parts import Parts
+from fas.features.parts import Parts
 
 BATCHES = 12
 NAMES = ["feats.1.ark", "block/feats.1.ark", "text.1"]

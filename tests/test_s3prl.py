@@ -9,10 +9,10 @@ import pytest
 import torch
 from conftest import ROOT, run
 
-from fas import ark
 from fas.data import audio, datadir
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
+from fas.features import ark
 from fas.frontend import S3PRLConf
 from fas.frontend.s3prl import S3PRLFrontend, load_upstream
 

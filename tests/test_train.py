@@ -11,11 +11,12 @@ import pytest
 import torch
 from conftest import run
 
-from fas import ark, metrics
+from fas import metrics
 from fas.data import datadir
 from fas.data.datadir import DataDir
 from fas.dataset import Dataset, Source
 from fas.errors import DataError
+from fas.features import ark
 
 CONF = """streams:
   acoustic: {feats: ssl, patch: 5, tokens: 4}

@@ -118,7 +118,7 @@ def run() -> None:
             sys.exit(3)
         stamp.log(f"{args.out}: whole ({len(data)} utterances), nothing to do")
         return
-    from fas import extract
+    from fas.features import extract
 
     if args.action == "merge":
         extract.merge(settings, data, args.out, args.jobs, inputs, args.conf)

@@ -18,9 +18,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fas import ark, cli, conf, stamp
+from fas import cli, conf, stamp
 from fas.data import datadir
 from fas.errors import ConfError, DataError
+from fas.features import ark
 
 
 @dataclass

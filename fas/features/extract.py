@@ -10,12 +10,13 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from fas import ark, conf, stamp
+from fas import conf, stamp
 from fas import frontend as frontends
 from fas.data import audio, datadir
 from fas.errors import AudioError, DataError
+from fas.features import ark
+from fas.features.parts import Parts
 from fas.frontend import Frontend
-from fas.parts import Parts
 
 FRAMES = "utt2num_frames"
 CHECKED = ".audio.json"  # mark of a data directory whose audio files are sound
