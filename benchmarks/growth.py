@@ -60,8 +60,8 @@ STAGES = {
     "report": "6: the report",
 }
 IMPORTS = {  # of each stage, before its time counts
-    "patches": ["fas.dataset"],
-    "train": ["fas.train", "torch.utils.tensorboard", "matplotlib.pyplot"],
+    "patches": ["fas.training.dataset"],
+    "train": ["fas.training.train", "torch.utils.tensorboard", "matplotlib.pyplot"],
     "score": ["fas.score", "matplotlib.pyplot"],
     "report": ["fas.report", "matplotlib.pyplot"],
     "learn": ["fas.frontend.spm_text", "sklearn.decomposition"],
@@ -222,7 +222,7 @@ def worker(stage: str, work: Path, hours: float) -> None:
         options = ["--data", home / f"split{PARTS}/1", "--out", work / "sample/spm", "--job", 1]
         call("fas.bin.extract", "text", "job", *spm, *options, "--model", work / "spm", *text)
     elif stage == "patches":
-        from fas.dataset import Store
+        from fas.training.dataset import Store
 
         Store(dump / "ssl/synthetic", 5)
     elif stage == "train":

@@ -21,10 +21,10 @@ import torch
 from side_by_side import add_row, options, ratios
 from ssl_stage import checkpoints
 
-from fas import train
 from fas.data import audio, datadir
-from fas.dataset import Dataset
 from fas.frontend.s3prl import load_upstream
+from fas.training import train
+from fas.training.dataset import Dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = 2  # of the downstream, timed

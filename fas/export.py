@@ -14,9 +14,10 @@ from typing import Any
 import yaml
 from safetensors.torch import save
 
-from fas import __version__, conf, graph, page, stamp, train
+from fas import __version__, conf, graph, page, stamp
 from fas.data import corpora
 from fas.errors import ConfError
+from fas.training import train
 
 PATHS = ("ckpt", "model", "folder")  # keys of an encoder's conf that may name a path
 CASE_MINI = (

@@ -17,13 +17,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from fas import conf, frontend, score, train
+from fas import conf, frontend, score
 from fas.bin.extract import build
 from fas.data import audio
 from fas.data.datadir import DataDir
-from fas.dataset import Batch, pack, to_patches
 from fas.errors import ConfError
 from fas.model import FASHead
+from fas.training import train
+from fas.training.dataset import Batch, pack, to_patches
 
 AT_ONCE = 16  # utterances that are encoded together
 COMPANIONS = ("words", "voice")

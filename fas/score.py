@@ -7,10 +7,11 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from fas import distributed, plots, stamp, train
-from fas.dataset import Batch, Dataset
+from fas import plots, stamp
 from fas.metrics import scores
 from fas.model import FASHead, QueryFusion
+from fas.training import distributed, train
+from fas.training.dataset import Batch, Dataset
 
 Kept = dict[str, list[list[float]]]  # stream -> [place, attention] of each kept token
 

@@ -16,15 +16,16 @@ import pytest
 import torch
 from conftest import ENV, outputs, recipe, run
 
-from fas import stamp, train
+from fas import stamp
 from fas.data import datadir
 from fas.data.datadir import DataDir
-from fas.dataset import Store
 from fas.errors import ArkError, ConfError, DataError
 from fas.features import ark, extract
 from fas.frontend import SPMTextConf
 from fas.frontend.spm_text import SPMTextFrontend
 from fas.frontend.spm_text import train as train_spm
+from fas.training import train
+from fas.training.dataset import Store
 
 INPUTS = {"conf": "x"}
 SETTINGS = SPMTextConf(vocab_size=30, dim=8)

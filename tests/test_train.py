@@ -14,9 +14,9 @@ from conftest import run
 from fas import metrics
 from fas.data import datadir
 from fas.data.datadir import DataDir
-from fas.dataset import Dataset, Source
 from fas.errors import DataError
 from fas.features import ark
+from fas.training.dataset import Dataset, Source
 
 CONF = """streams:
   acoustic: {feats: ssl, patch: 5, tokens: 4}
@@ -94,7 +94,7 @@ def test_killed_training_ends_as_an_undisturbed_one(toy: Path) -> None:
     interrupted = toy / "killed/seed7"
     interrupted.mkdir(parents=True)
     code = (
-        "import sys, os\nfrom fas import stamp, train\n"
+        "import sys, os\nfrom fas import stamp; from fas.training import train\n"
         "train.SAVE_EVERY = 0\nold = stamp.log\n"
         "def log(m):\n    old(m)\n    if m.startswith('epoch 4/'): os.kill(os.getpid(), 9)\n"
         "stamp.log = log\nfrom fas.bin.train import run\nrun()\n"

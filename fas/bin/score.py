@@ -107,8 +107,9 @@ def run() -> None:
 def score_one(args: argparse.Namespace, scoring: Scoring) -> None:
     import numpy as np
 
-    from fas import score, train
-    from fas.dataset import Dataset
+    from fas import score
+    from fas.training import train
+    from fas.training.dataset import Dataset
 
     train.threads()
     described = scoring.described

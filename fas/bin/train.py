@@ -150,7 +150,7 @@ def claim(training: Training, wait: bool) -> Iterator[bool]:
         with stamp.locked(training.out / ".lock", wait) as mine:
             yield mine and not stamp.is_whole(training.out, training.inputs)
         return
-    from fas import distributed
+    from fas.training import distributed
 
     with contextlib.ExitStack() as stack:
         mine = False
@@ -184,8 +184,8 @@ def encoders(feats: dict[str, Path], sets: list[Path]) -> dict[str, dict[str, An
 def train_one(args: argparse.Namespace, training: Training) -> None:
     import yaml
 
-    from fas import distributed, train
-    from fas.dataset import Dataset
+    from fas.training import distributed, train
+    from fas.training.dataset import Dataset
 
     train.threads()
     settings = train.load_conf(training.conf)

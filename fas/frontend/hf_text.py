@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
-from fas import distributed
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import Encoded, HFTextConf, fetch
+from fas.training import distributed
 
 
 class HFTextFrontend:

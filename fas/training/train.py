@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from fas import conf, distributed, plots, stamp
+from fas import conf, plots, stamp
 from fas.ablations import FUSIONS
-from fas.dataset import Dataset, Source
 from fas.errors import ConfError
 from fas.metrics import scores
 from fas.model import FASConfig, FASHead, Stream
+from fas.training import distributed
+from fas.training.dataset import Dataset, Source
 
 SHA256 = 64  # hexadecimal digits
 SAVE_EVERY = 10  # seconds between checkpoints of a running training

@@ -1,0 +1,1 @@
+"""Patches and batches, training, and its processes; what a trained model says of a set is scoring."""
