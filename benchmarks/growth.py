@@ -62,7 +62,7 @@ STAGES = {
 IMPORTS = {  # of each stage, before its time counts
     "patches": ["fas.training.dataset"],
     "train": ["fas.training.train", "torch.utils.tensorboard", "matplotlib.pyplot"],
-    "score": ["fas.score", "matplotlib.pyplot"],
+    "score": ["fas.scoring.score", "matplotlib.pyplot"],
     "report": ["fas.report", "matplotlib.pyplot"],
     "learn": ["fas.frontend.spm_text", "sklearn.decomposition"],
     "spm": ["fas.frontend.spm_text"],

@@ -17,12 +17,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from fas import conf, frontend, score
+from fas import conf, frontend
 from fas.bin.extract import build
 from fas.data import audio
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.model import FASHead
+from fas.scoring import score
 from fas.training import train
 from fas.training.dataset import Batch, pack, to_patches
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from fas import analysis, conf, page
+from fas import conf, page
 from fas.predict import Emotion, marks_of, span
+from fas.scoring import analysis
 from fas.training import train
 
 TELLING = 6  # utterances of each kind

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fas import analysis
-from fas.analysis import Cell, Hypotheses
+from fas.scoring import analysis
+from fas.scoring.analysis import Cell, Hypotheses
 
 LABELS = ["angry", "happy", "sad"]
 INFO = {"protocol": "in-domain", "transductive": False}

@@ -22,7 +22,7 @@ from fas.data import datadir
 from fas.errors import ConfError, DataError
 
 if TYPE_CHECKING:
-    from fas import analysis
+    from fas.scoring import analysis
 
 Cells = dict[tuple[str, str], "analysis.Cell"]
 DONE = ".report.json"
@@ -50,7 +50,7 @@ def inputs_of(args: argparse.Namespace) -> dict[str, str]:
 
 def collect(model: str, systems: list[str], folds: list[str], seeds: list[int]) -> Cells:
     """(system, set) -> its scores; the fold is taken out of a set's name."""
-    from fas import analysis
+    from fas.scoring import analysis
 
     cells: Cells = defaultdict(analysis.Cell)
     for system in systems:
@@ -70,7 +70,7 @@ def add_external(cells: Cells, name: str, path: Path) -> None:
     """Score a file of `utterance label` lines on every set that it has all utterances of. Raises DataError."""
     import numpy as np
 
-    from fas import analysis
+    from fas.scoring import analysis
 
     table = datadir.read_table(path, ordered=False)
     found = False
@@ -101,7 +101,7 @@ def dev_figures(model: str, system: str, folds: list[str], seeds: list[int]) -> 
     """Mean and deviation over seeds of the dev UAR (mean over folds) of the chosen epochs; None for outside systems."""
     import numpy as np
 
-    from fas import analysis
+    from fas.scoring import analysis
 
     by_seed = []
     for seed in seeds:
@@ -118,7 +118,7 @@ def pm(value: dict[str, float] | None) -> str:
 
 def compare(rows: dict[str, dict[str, Any]], cells: "dict[str, analysis.Cell]", reference: str, speakers: dict) -> None:
     """Add to each row its difference to the reference system, and the corrected p of the paired test."""
-    from fas import analysis
+    from fas.scoring import analysis
 
     if reference not in cells:
         return
@@ -188,7 +188,7 @@ def conflict_tables(found: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
 
 def analyse_conflict(cells: Cells, args: argparse.Namespace, utt2sem: dict[str, str]) -> dict[str, dict[str, Any]]:
     """Set -> system -> conflict figures; subsets of one data directory with utt2sem are taken together."""
-    from fas import analysis
+    from fas.scoring import analysis
 
     groups: dict[str, dict[str, analysis.Cell]] = defaultdict(dict)
     for (system, name), cell in cells.items():

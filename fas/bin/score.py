@@ -107,7 +107,7 @@ def run() -> None:
 def score_one(args: argparse.Namespace, scoring: Scoring) -> None:
     import numpy as np
 
-    from fas import score
+    from fas.scoring import score
     from fas.training import train
     from fas.training.dataset import Dataset
 

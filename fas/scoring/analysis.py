@@ -32,7 +32,7 @@ class Hypotheses:
 
 
 def read_hyp(path: Path) -> Hypotheses:
-    """Read what fas.score.write wrote."""
+    """Read what fas.scoring.score.write wrote."""
     head, *lines = path.read_text(encoding="utf-8").splitlines()
     labels = head.split()[4:]
     number = {e: i for i, e in enumerate(labels)}
@@ -242,7 +242,7 @@ def conflict(cell: Cell, cut: Slices) -> dict[str, Any]:
 
 
 def read_evidence(folders: Iterable[Path]) -> dict[str, list[dict[str, list[list[float]]]]]:
-    """Utterance -> for each seed and fold, stream -> [place, attention] of the kept tokens (fas.score.predict)."""
+    """Utterance -> for each seed and fold, stream -> [place, attention] of the kept tokens (score.predict)."""
     found = defaultdict(list)
     for folder in folders:
         path = folder / "evidence.jsonl"

@@ -1,0 +1,1 @@
+"""Predictions on sets, their figures, the analysis of many seeds and of conflicts; nothing here draws a page."""
