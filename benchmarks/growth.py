@@ -63,7 +63,7 @@ IMPORTS = {  # of each stage, before its time counts
     "patches": ["fas.training.dataset"],
     "train": ["fas.training.train", "torch.utils.tensorboard", "matplotlib.pyplot"],
     "score": ["fas.scoring.score", "matplotlib.pyplot"],
-    "report": ["fas.report", "matplotlib.pyplot"],
+    "report": ["fas.report.results", "matplotlib.pyplot"],
     "learn": ["fas.frontend.spm_text", "sklearn.decomposition"],
     "spm": ["fas.frontend.spm_text"],
 }

@@ -18,10 +18,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from fas import page
 from fas.data import audio
 from fas.errors import ArkError, AudioError, ConfError
 from fas.predict import FAS, files
+from fas.report import page
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "

@@ -14,9 +14,10 @@ from typing import Any
 import yaml
 from safetensors.torch import save
 
-from fas import __version__, conf, graph, page, stamp
+from fas import __version__, conf, graph, stamp
 from fas.data import corpora
 from fas.errors import ConfError
+from fas.report import page
 from fas.training import train
 
 PATHS = ("ckpt", "model", "folder")  # keys of an encoder's conf that may name a path

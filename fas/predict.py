@@ -96,7 +96,7 @@ class Prediction:
         return made
 
     def _repr_html_(self) -> str:
-        from fas import page
+        from fas.report import page
 
         return page.utterance(page.Picture.of(self))
 

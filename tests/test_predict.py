@@ -14,9 +14,10 @@ import torch
 import yaml
 from conftest import ENV, JOBS, ROOT, recipe, run
 
-from fas import FAS, export, page, predict
+from fas import FAS, export, predict
 from fas.data import datadir
 from fas.errors import ConfError
+from fas.report import page
 from fas.scoring import analysis
 
 

@@ -256,7 +256,7 @@ def run() -> None:
     if stamp.is_whole(args.out, inputs, DONE):
         stamp.log(f"{args.out / 'RESULTS.md'}: whole, nothing to do")
         return
-    from fas import plots, report
+    from fas.report import plots, results
 
     seeds, folds, systems = [int(s) for s in args.seeds.split()], args.folds.split() or [""], args.systems.split()
     cells = collect(args.model, systems, folds, seeds)
@@ -290,7 +290,7 @@ def run() -> None:
         plots.capture(rows, args.out / f"capture-{name}.png")
         plots.attention_over_time(rows, args.out / f"attention-{name}.png")
     feats = parse_feats(args.feats)
-    sources = report.Sources(
+    sources = results.Sources(
         {"wav.scp": read_tables(args.datadir, "wav.scp"), "utt2sem": utt2sem},
         {k: read_tables(feats[k], name) for k, name in (("whisper", "text"), ("text", "tokens")) if k in feats},
         feats,
@@ -298,7 +298,7 @@ def run() -> None:
     roles = {"words": args.words_system, "voice": args.voice_system, "both": args.reference}
     models = {s: [fill(args.model, system=s, fold=f) / f"seed{seed}" for f in folds for seed in seeds] for s in systems}
     with stamp.write_aside(args.out / "report.html") as f:
-        f.write(report.render(cells, tables, conflicts, published, made_from, models, roles, sources))
+        f.write(results.render(cells, tables, conflicts, published, made_from, models, roles, sources))
     with stamp.write_aside(args.out / "RESULTS.md") as f:
         f.write(text)
     pictures = sorted(p.name for p in args.out.glob("*.png"))

@@ -7,9 +7,10 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from fas import plots, stamp
+from fas import stamp
 from fas.metrics import scores
 from fas.model import FASHead, QueryFusion
+from fas.report import plots
 from fas.training import distributed, train
 from fas.training.dataset import Batch, Dataset
 

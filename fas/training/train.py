@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from fas import conf, plots, stamp
+from fas import conf, stamp
 from fas.ablations import FUSIONS
 from fas.errors import ConfError
 from fas.metrics import scores
 from fas.model import FASConfig, FASHead, Stream
+from fas.report import plots
 from fas.training import distributed
 from fas.training.dataset import Dataset, Source
 

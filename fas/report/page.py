@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fas.predict import Emotion, Mark, Prediction
 
 ENVIRONMENT = Environment(
-    loader=PackageLoader("fas"), autoescape=lambda name: not (name or "").endswith(".md"), trim_blocks=True
+    loader=PackageLoader("fas.report"), autoescape=lambda name: not (name or "").endswith(".md"), trim_blocks=True
 )
 ENVIRONMENT.filters["yaml"] = lambda value: yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
 COLUMNS = 400  # of a waveform
