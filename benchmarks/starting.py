@@ -12,9 +12,9 @@ from pathlib import Path
 from side_by_side import add_row, options, spread, take_turns
 
 from fas import FAS
+from fas.apply.predict import files
 from fas.data import datadir
 from fas.data.datadir import DataDir
-from fas.predict import files
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = 20  # recordings a round

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fas.predict import FAS
+    from fas.apply.predict import FAS
 
 __all__ = ["FAS"]
 __version__ = "0.2.0"
@@ -12,7 +12,7 @@ __version__ = "0.2.0"
 def __getattr__(name: str) -> object:
     """fas.FAS, imported on first use: the command lines start without torch."""
     if name == "FAS":
-        from fas.predict import FAS
+        from fas.apply.predict import FAS
 
         return FAS
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,7 @@ from conftest import ROOT, run
 def test_the_site_builds_strictly(tmp_path: Path) -> None:
     done = run(sys.executable, "-m", "mkdocs", "build", "-q", "-f", ROOT / ".mkdocs.yml", "-d", tmp_path / "site")
     assert done.returncode == 0, done.stderr
-    assert "fas.predict.FAS.predict" in (tmp_path / "site/api/index.html").read_text()
+    assert "fas.apply.predict.FAS.predict" in (tmp_path / "site/api/index.html").read_text()
 
 
 def test_messages_of_the_faq_are_in_the_code() -> None:

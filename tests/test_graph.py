@@ -9,8 +9,9 @@ import torch
 import yaml
 from torch import Tensor
 
-from fas import FAS, export, graph
+from fas import FAS
 from fas.ablations import FUSIONS
+from fas.apply import export, graph
 from fas.data import datadir
 from fas.errors import ConfError
 from fas.model import FASConfig, FASHead, Stream

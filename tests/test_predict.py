@@ -14,7 +14,8 @@ import torch
 import yaml
 from conftest import ENV, JOBS, ROOT, recipe, run
 
-from fas import FAS, export, predict
+from fas import FAS
+from fas.apply import export, predict
 from fas.data import datadir
 from fas.errors import ConfError
 from fas.report import page

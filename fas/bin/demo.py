@@ -23,8 +23,8 @@ def run() -> None:
     args = parser.parse_args()
     import uvicorn
 
-    from fas import demo
-    from fas.predict import FAS
+    from fas.apply import demo
+    from fas.apply.predict import FAS
 
     local = ["127.0.0.1", "localhost"]
     hosts = local if args.host in local else ["*"]

@@ -17,7 +17,7 @@ def run() -> None:
     parser.add_argument("--voice", type=Path, help="training of the system on the voice alone")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     args = parser.parse_args()
-    from fas import export
+    from fas.apply import export
 
     companions = {name: folder for name in ("words", "voice") if (folder := getattr(args, name))}
     export.export(args.model, args.out, companions)

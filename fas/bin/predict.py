@@ -21,7 +21,7 @@ from fas.data import datadir
 from fas.errors import AudioError, DataError
 
 if TYPE_CHECKING:
-    from fas.predict import Prediction
+    from fas.apply.predict import Prediction
 
 SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".au"}  # and audio.CONTAINERS
 
@@ -37,7 +37,7 @@ def run() -> None:
     args = parser.parse_args()
     if "-" in args.inputs and len(args.inputs) > 1:
         parser.error("- (names on standard input) stands alone")
-    from fas.predict import FAS
+    from fas.apply.predict import FAS
 
     model = FAS.load(args.model, args.device)
     labels = args.labels.split()
@@ -56,7 +56,7 @@ def run() -> None:
 
 def sets(inputs: list[str], language: str | None) -> Iterator[datadir.DataDir | Exception]:
     """The inputs as sets to predict together, and what is wrong with those that can't be used."""
-    from fas.predict import AT_ONCE
+    from fas.apply.predict import AT_ONCE
 
     if inputs == ["-"]:
         yield from usable((line.rstrip("\n") for line in sys.stdin if line.strip()), language, 1)
@@ -83,7 +83,7 @@ def within(name: str) -> Iterable[str]:
 
 def usable(paths: Iterable[str], language: str | None, at_once: int) -> Iterator[datadir.DataDir | Exception]:
     """Files that can be decoded, some at once, and the error of each that can't."""
-    from fas.predict import files
+    from fas.apply.predict import files
 
     good: list[str] = []
     for path in paths:

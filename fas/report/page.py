@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader
 from fas.data import audio
 
 if TYPE_CHECKING:
-    from fas.predict import Emotion, Mark, Prediction
+    from fas.apply.predict import Emotion, Mark, Prediction
 
 ENVIRONMENT = Environment(
     loader=PackageLoader("fas.report"), autoescape=lambda name: not (name or "").endswith(".md"), trim_blocks=True
@@ -45,7 +45,7 @@ class Picture:
     @classmethod
     def of(cls, prediction: "Prediction") -> "Picture":
         """Of an exported model's prediction."""
-        from fas.predict import Emotion
+        from fas.apply.predict import Emotion
 
         both = Emotion(prediction.label, prediction.posteriors)
         verdicts = {"words": prediction.words, "voice": prediction.voice, "both": both}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fas import conf
-from fas.predict import Emotion, marks_of, span
+from fas.apply.predict import Emotion, marks_of, span
 from fas.report import page
 from fas.scoring import analysis
 from fas.training import train

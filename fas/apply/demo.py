@@ -18,9 +18,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from fas.apply.predict import FAS, files
 from fas.data import audio
 from fas.errors import ArkError, AudioError, ConfError
-from fas.predict import FAS, files
 from fas.report import page
 
 POLICY = (

@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 from safetensors.torch import save
 
-from fas import __version__, conf, graph, stamp
+from fas import __version__, conf, stamp
+from fas.apply import graph
 from fas.data import corpora
 from fas.errors import ConfError
 from fas.report import page
