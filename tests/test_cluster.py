@@ -316,7 +316,7 @@ def task_of(folder: Path, tmp_path: Path, *command: object) -> tuple[object, ...
     folder.mkdir()
     (folder / "call.json").write_text(json.dumps(call))
     (folder / "jobs.1.json").write_text("[3]")
-    return sys.executable, "-m", "fas.cluster", folder, 1
+    return sys.executable, "-m", "fas.jobs.cluster", folder, 1
 
 
 def test_a_task_that_is_started_again_behind_its_end_does_nothing(tmp_path: Path, python_path: None) -> None:

@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from fas import launcher
+from fas.jobs import launcher
 
 
 def gpus() -> list[str]:

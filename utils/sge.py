@@ -14,9 +14,9 @@ import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
-from fas import cluster
-from fas.cluster import Answer, Array, call_tool
 from fas.errors import ClusterError
+from fas.jobs import cluster
+from fas.jobs.cluster import Answer, Array, call_tool
 
 
 def expand(tasks: str) -> set[int]:

@@ -12,9 +12,9 @@ interrupted, the array is cancelled.
 import os
 import sys
 
-from fas import cluster
-from fas.cluster import Answer, Array, call_tool
 from fas.errors import ClusterError
+from fas.jobs import cluster
+from fas.jobs.cluster import Answer, Array, call_tool
 
 # Job states (squeue's manual) that end a task for good, and those after which it may be submitted again
 FINAL = {"CANCELLED": "cancelled", "OUT_OF_MEMORY": "out of memory: ask for more by --mem", "DEADLINE": "deadline"}

@@ -25,11 +25,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from fas import launcher, stamp
+from fas import stamp
 from fas.errors import ClusterError
-from fas.launcher import Call
+from fas.jobs import launcher
+from fas.jobs.launcher import Call
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = Path(__file__).parents[2] / "conf"
 RETRIES = 3  # times that a lost task is submitted again
 LOOK = (0.5, 10.0)  # seconds between two looks at the status files, growing from the first to the second
 ASK = (5.0, 60.0)  # seconds between two questions to the scheduler, likewise
@@ -133,7 +134,7 @@ class Run:
         with stamp.write_aside(self.folder / f"jobs.{attempt}.json") as f:
             json.dump(jobs, f)
         script = self.folder / f"task.{attempt}.sh"
-        command = [sys.executable, "-m", "fas.cluster", str(self.folder), str(attempt)]
+        command = [sys.executable, "-m", "fas.jobs.cluster", str(self.folder), str(attempt)]
         with stamp.write_aside(script) as f:
             f.write(f"#!/bin/sh\nexec {shlex.join(command)}\n")
         name = "fas-" + re.sub(r"[^\w.-]", "_", Path(self.call.log).name)

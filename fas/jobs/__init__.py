@@ -1,0 +1,1 @@
+"""Launchers and schedulers of jobs; what a job does is none of their business."""
