@@ -27,7 +27,7 @@ import yaml
 
 from fas import stamp
 from fas.bin import extract as stage_1_to_3
-from fas.data import datadir
+from fas.data import datadir, tables
 from fas.data.datadir import DataDir
 from fas.features import extract
 from fas.frontend import Encoded, Frontend, WhisperBlockConf
@@ -145,7 +145,7 @@ def transcribe(folder: Path, utts: list[str]) -> None:
     words = sorted({w.strip(".,!?").lower() for line in lines for w in line.split("\t")[3].split()})
     drawn = np.random.default_rng(0).integers(len(words), size=(len(utts), WORDS))
     text = {u: " ".join(words[i] for i in row) for u, row in zip(utts, drawn, strict=True)}
-    datadir.write_table(folder / "dump/whisper/synthetic/text", text)
+    tables.write_table(folder / "dump/whisper/synthetic/text", text)
 
 
 def repeat(data: DataDir, hours: float, out: Path) -> None:

@@ -33,6 +33,10 @@ class DataError(FASError):
         self.problems = problems
 
 
+class MissingCorpus(DataError):
+    """A corpus that is not there: what to get, where, its licence and the layout expected."""
+
+
 class EspeakError(FASError):
     """eSpeak NG could not start, does not know a voice, or made no sound."""
 

@@ -11,17 +11,17 @@ parts (.aiff) are passed over.
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas.data import corpora
+from fas.data import corpora, prepare, releases, splits
 from fas.data.corpora import Corpus, Utterance
 
 
 def cafe(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     """Utterances in the order of their files."""
-    fold_of = corpora.read_folds("cafe")
-    for path in corpora.audio_files(folder, "**/*", corpus):
+    fold_of = splits.read_folds("cafe")
+    for path in releases.audio_files(folder, "**/*", corpus):
         fields = path.stem.split("-")
         if len(fields) != 4 or not fields[0].isdigit() or fields[3] not in corpus.sentences:
-            yield corpora.wrong(path, "not a CaFE name (AA-E-I-S); remove it from the folder")
+            yield releases.wrong(path, "not a CaFE name (AA-E-I-S); remove it from the folder")
             continue
         actor, emotion, _, sentence = fields
         yield Utterance(
@@ -35,4 +35,4 @@ def cafe(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
 
 
 if __name__ == "__main__":
-    corpora.main("cafe", cafe, __doc__)
+    prepare.main("cafe", cafe, __doc__)

@@ -10,16 +10,16 @@ actor was asked for. A clone without Git LFS has text files of 130 bytes in plac
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas.data import corpora
+from fas.data import corpora, prepare, releases
 from fas.data.corpora import Corpus, Utterance
 
 
 def crema_d(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     """Utterances in the order of their files."""
-    for path in corpora.audio_files(folder, "AudioWAV/*", corpus):
+    for path in releases.audio_files(folder, "AudioWAV/*", corpus):
         fields = path.stem.split("_")
         if len(fields) != 4 or not fields[0].isdigit():
-            yield corpora.wrong(path, "not a CREMA-D name (ACTOR_SENTENCE_EMO_LEVEL); remove it from the folder")
+            yield releases.wrong(path, "not a CREMA-D name (ACTOR_SENTENCE_EMO_LEVEL); remove it from the folder")
             continue
         actor, sentence, emotion, _ = fields
         yield Utterance(
@@ -31,4 +31,4 @@ def crema_d(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
 
 
 if __name__ == "__main__":
-    corpora.main("crema_d", crema_d, __doc__)
+    prepare.main("crema_d", crema_d, __doc__)

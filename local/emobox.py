@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from fas import cli
-from fas.data import corpora
+from fas.data import corpora, prepare, releases
 from fas.data.corpora import Corpus, Utterance
 from fas.errors import DataError
 
@@ -32,9 +32,9 @@ SPLITS = {"train": "train", "valid": "dev", "test": "test"}
 
 def dataset_conf(folder: Path, emobox: Corpus) -> Corpus:
     """The dataset's conf: its own labels through EmoBox's label map. Raises DataError for labels without a class."""
-    path = corpora.find(folder, "label_map.json", "label_dict.json")
+    path = releases.find(folder, "label_map.json", "label_dict.json")
     try:
-        names = {own: re.sub(r"\W+", "_", name.lower()) for own, name in json.loads(corpora.read_text(path)).items()}
+        names = {own: re.sub(r"\W+", "_", name.lower()) for own, name in json.loads(releases.read_text(path)).items()}
     except (ValueError, AttributeError) as e:
         raise DataError([f"{path}: is not a map of labels ({e})"]) from None
     if unknown := sorted(set(names.values()) - emobox.labels.keys()):
@@ -51,7 +51,7 @@ def speakers(folder: Path, emobox: Corpus, keys: set[str]) -> dict[str, str]:
     if pattern := emobox.speakers.get(folder.name):
         found = {key: "".join(match.groups()) for key in keys if (match := re.search(pattern, key))}
     else:
-        lines = corpora.read_text(corpora.find(folder, "data.seg.wrd.stm")).splitlines()
+        lines = releases.read_text(releases.find(folder, "data.seg.wrd.stm")).splitlines()
         found = {parts[0]: parts[2] for line in lines if len(parts := line.split()) > 2}
     if lost := sorted(keys - found.keys()):
         raise DataError([f"{folder}: no speaker is known for {key!r}" for key in lost])
@@ -62,7 +62,7 @@ def speakers(folder: Path, emobox: Corpus, keys: set[str]) -> dict[str, str]:
 def audio_by_name(root: Path) -> dict[str, list[Path]]:
     """Name without suffix -> the audio files of that name below `root`."""
     found: dict[str, list[Path]] = {}
-    for suffix in corpora.AUDIO_SUFFIXES:
+    for suffix in releases.AUDIO_SUFFIXES:
         for path in root.rglob(f"*{suffix}"):
             found.setdefault(path.stem, []).append(path)
     return found
@@ -70,7 +70,7 @@ def audio_by_name(root: Path) -> dict[str, list[Path]]:
 
 def audio_of(root: Path, wav: str) -> Path:
     """downloads/NAME/... below `root`; where it is not there, the only file of that name (unzip garbles accents)."""
-    path = corpora.copy_of(root.joinpath(*Path(wav).parts[2:]))
+    path = releases.copy_of(root.joinpath(*Path(wav).parts[2:]))
     if path.exists():
         return path
     found = audio_by_name(root).get(path.stem, [])
@@ -91,7 +91,7 @@ def emobox_utterances(folder: Path, root: Path, emobox: Corpus, corpus: Corpus) 
             path = folder / f"fold_{fold}" / f"{name}_{part}_fold_{fold}.jsonl"
             if part == "valid" and not path.exists():
                 continue
-            for where, row in corpora.read_rows(path, NEEDED):
+            for where, row in releases.read_rows(path, NEEDED):
                 entry = parts.setdefault(row["key"], {"row": row, "where": where, "split": split, "fold": 0})
                 if part == "test" and entry["fold"]:
                     raise DataError([f"{where}: {row['key']!r} is tested in fold {entry['fold']} too"])
@@ -114,7 +114,7 @@ def emobox_utterances(folder: Path, root: Path, emobox: Corpus, corpus: Corpus) 
 
 
 def run() -> None:
-    parser = corpora.arguments(__doc__)
+    parser = prepare.arguments(__doc__)
     parser.add_argument("--manifests", type=Path, required=True, help="EmoBox's folder data")
     parser.add_argument("--dataset", action="append", help="a dataset of it, by its folder's name")
     args = parser.parse_args()
@@ -125,10 +125,10 @@ def run() -> None:
     for name in args.dataset or known:
         folder = args.manifests / name
         corpus = dataset_conf(folder, emobox)
-        corpora.prepare(
+        prepare.prepare(
             name,
             corpus,
-            lambda f=folder, c=corpus: emobox_utterances(f, corpora.folder_of(args.corpora, f.name), emobox, c),
+            lambda f=folder, c=corpus: emobox_utterances(f, releases.folder_of(args.corpora, f.name), emobox, c),
             args,
         )
 

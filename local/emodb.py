@@ -10,17 +10,17 @@ utterance and share speakers.
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas.data import corpora
+from fas.data import corpora, prepare, releases, splits
 from fas.data.corpora import Corpus, Utterance
 
 
 def emodb(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     """Utterances in the order of their files."""
-    fold_of = corpora.read_folds("emodb")
-    for path in corpora.audio_files(folder, "wav/*", corpus):
+    fold_of = splits.read_folds("emodb")
+    for path in releases.audio_files(folder, "wav/*", corpus):
         name = path.stem
         if len(name) != 7 or not name[:2].isdigit():
-            yield corpora.wrong(path, "not an EmoDB name (SSTTTEV); remove it from the folder")
+            yield releases.wrong(path, "not an EmoDB name (SSTTTEV); remove it from the folder")
             continue
         yield Utterance(
             **corpora.ids("emodb", name[:2], name, joint="_"),  # two digits: any joint keeps speakers together
@@ -32,4 +32,4 @@ def emodb(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
 
 
 if __name__ == "__main__":
-    corpora.main("emodb", emodb, __doc__)
+    prepare.main("emodb", emodb, __doc__)

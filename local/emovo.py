@@ -10,7 +10,7 @@ rab sor tri. EmoBox's folds may be numbered differently; their mean is the same.
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas.data import corpora
+from fas.data import corpora, prepare, releases
 from fas.data.corpora import Corpus, Utterance
 
 ACTORS = ("f1", "f2", "f3", "m1", "m2", "m3")
@@ -18,10 +18,10 @@ ACTORS = ("f1", "f2", "f3", "m1", "m2", "m3")
 
 def emovo(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     """Utterances in the order of their files."""
-    for path in corpora.audio_files(folder, "**/*", corpus):
+    for path in releases.audio_files(folder, "**/*", corpus):
         fields = path.stem.split("-")
         if len(fields) != 3 or fields[1] not in ACTORS:
-            yield corpora.wrong(path, "not an EMOVO name (EMO-ACTOR-SENTENCE); remove it from the folder")
+            yield releases.wrong(path, "not an EMOVO name (EMO-ACTOR-SENTENCE); remove it from the folder")
             continue
         emotion, actor, sentence = fields
         yield Utterance(
@@ -35,4 +35,4 @@ def emovo(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
 
 
 if __name__ == "__main__":
-    corpora.main("emovo", emovo, __doc__)
+    prepare.main("emovo", emovo, __doc__)

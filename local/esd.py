@@ -12,7 +12,7 @@ follows from the numbers: of each 350 the first 20 are evaluation, the next 30 t
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas.data import corpora
+from fas.data import corpora, prepare, releases
 from fas.data.corpora import Corpus, Utterance
 
 FOLDERS = {"train": "train", "evaluation": "dev", "test": "test"}
@@ -23,7 +23,7 @@ def transcripts(path: Path, language: str) -> dict[str, str]:
     # gb2312 has none of Windows-1252's quotes, so English in either is told apart
     encodings = ("gb18030",) if language == "zh" else ("gb2312", "cp1252")
     words = {}
-    for line in corpora.read_text(path, *encodings).splitlines():
+    for line in releases.read_text(path, *encodings).splitlines():
         name, _, rest = line.replace("\t", " ").strip().partition(" ")
         words[name] = rest.strip().rpartition(" ")[0]
     return words
@@ -31,16 +31,16 @@ def transcripts(path: Path, language: str) -> dict[str, str]:
 
 def esd(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     """Utterances by speaker and file."""
-    wavs = corpora.audio_files(folder, "00[0-2][0-9]/**/*", corpus)
+    wavs = releases.audio_files(folder, "00[0-2][0-9]/**/*", corpus)
     words: dict[str, dict[str, str]] = {}
     for path in wavs:
         speaker, _, number = path.stem.partition("_")
         inner = path.relative_to(folder).parts[1:-1]
         if path.relative_to(folder).parts[0] != speaker or not number.isdigit() or not 1 <= len(inner) <= 2:
-            yield corpora.wrong(path, "not ESD's SPEAKER/EMOTION/[SPLIT/]SPEAKER_NNNNNN.wav; remove it")
+            yield releases.wrong(path, "not ESD's SPEAKER/EMOTION/[SPLIT/]SPEAKER_NNNNNN.wav; remove it")
             continue
         if inner[1:] and inner[1] not in FOLDERS:
-            yield corpora.wrong(path, f"the folder {inner[1]!r} is none of train, evaluation and test")
+            yield releases.wrong(path, f"the folder {inner[1]!r} is none of train, evaluation and test")
             continue
         language = "zh" if speaker <= "0010" else "en"
         if speaker not in words:
@@ -57,4 +57,4 @@ def esd(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
 
 
 if __name__ == "__main__":
-    corpora.main("esd", esd, __doc__)
+    prepare.main("esd", esd, __doc__)

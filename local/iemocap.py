@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas.data import corpora
+from fas.data import corpora, prepare, releases
 from fas.data.corpora import Corpus, Utterance
 from fas.errors import DataError
 
@@ -31,8 +31,8 @@ def iemocap(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
         raise corpus.missing(f"{folder}: no label files in Session*/dialog/EmoEvaluation")
     for path in evaluations:
         session = path.parents[2]
-        words = dict(WORDS.findall(corpora.read_text(session / "dialog" / "transcriptions" / path.name, "cp1252")))
-        found = LABEL.findall(corpora.read_text(path, "cp1252"))
+        words = dict(WORDS.findall(releases.read_text(session / "dialog" / "transcriptions" / path.name, "cp1252")))
+        found = LABEL.findall(releases.read_text(path, "cp1252"))
         if not found:
             raise DataError([f"{path}: no line [start - end], utterance, label; is it an IEMOCAP label file?"])
         for name, number, letter, label in found:
@@ -47,4 +47,4 @@ def iemocap(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
 
 
 if __name__ == "__main__":
-    corpora.main("iemocap", iemocap, __doc__)
+    prepare.main("iemocap", iemocap, __doc__)

@@ -12,7 +12,7 @@ users of MELD report are dropped by the conf.
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas.data import corpora
+from fas.data import corpora, prepare, releases
 from fas.data.corpora import Corpus, Utterance
 
 CLIPS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
@@ -24,9 +24,9 @@ def meld(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     if not any(folder.rglob("*_sent_emo.csv")):
         raise corpus.missing(f"{folder}: no train_sent_emo.csv")
     for split, clips in CLIPS.items():
-        clips = corpora.find(folder, clips)
+        clips = releases.find(folder, clips)
         # an older release is in Windows-1252
-        for _, row in corpora.read_rows(corpora.find(folder, f"{split}_sent_emo.csv"), COLUMNS, "cp1252"):
+        for _, row in releases.read_rows(releases.find(folder, f"{split}_sent_emo.csv"), COLUMNS, "cp1252"):
             name = f"dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}"
             yield Utterance(
                 **corpora.ids("meld", row["Speaker"], f"{split}_{name}"),
@@ -38,4 +38,4 @@ def meld(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
 
 
 if __name__ == "__main__":
-    corpora.main("meld", meld, __doc__)
+    prepare.main("meld", meld, __doc__)

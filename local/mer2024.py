@@ -10,7 +10,7 @@ video-labeled/NAME.mp4. Speakers are not named: each utterance counts as one.
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas.data import corpora
+from fas.data import corpora, prepare, releases
 from fas.data.corpora import Corpus, Utterance
 
 
@@ -18,9 +18,9 @@ def mer2024(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     """Utterances in the order of the label file."""
     if not (folder / "label-disdim.csv").is_file():
         raise corpus.missing(f"{folder}: no label-disdim.csv")
-    transcripts = corpora.read_rows(folder / "label-transcription.csv", ("name", "chinese"), "gb18030")
+    transcripts = releases.read_rows(folder / "label-transcription.csv", ("name", "chinese"), "gb18030")
     words = {row["name"]: row["chinese"] for _, row in transcripts}
-    for _, row in corpora.read_rows(folder / "label-disdim.csv", ("name", "discrete"), "gb18030"):
+    for _, row in releases.read_rows(folder / "label-disdim.csv", ("name", "discrete"), "gb18030"):
         yield Utterance(
             **corpora.ids("mer2024", row["name"], row["name"]),
             wav=folder / "video-labeled" / f"{row['name']}.mp4",
@@ -30,4 +30,4 @@ def mer2024(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
 
 
 if __name__ == "__main__":
-    corpora.main("mer2024", mer2024, __doc__)
+    prepare.main("mer2024", mer2024, __doc__)

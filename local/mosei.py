@@ -18,7 +18,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas.data import corpora
+from fas.data import corpora, prepare, releases
 from fas.data.corpora import Corpus, Utterance
 from fas.errors import DataError
 
@@ -29,7 +29,7 @@ FOLDS = {"standard_train_fold": "train", "standard_valid_fold": "dev", "standard
 def splits(path: Path) -> dict[str, str]:
     """Video -> split, from the lists that the SDK's file assigns. Raises DataError when it does not have all three."""
     try:
-        assigned = [s for s in ast.parse(corpora.read_text(path)).body if isinstance(s, ast.Assign)]
+        assigned = [s for s in ast.parse(releases.read_text(path)).body if isinstance(s, ast.Assign)]
         lists = {ast.unparse(s.targets[0]): s.value for s in assigned}
         return {video: split for name, split in FOLDS.items() for video in ast.literal_eval(lists[name])}
     except (SyntaxError, ValueError, KeyError) as e:
@@ -59,7 +59,7 @@ def labels(path: Path) -> Iterator[tuple[str, list[list[float]], list[list[float
 def clips_of(path: Path) -> dict[tuple[float, float], tuple[str, str]]:
     """Interval, to the hundredth of a second -> number and words. Raises DataError for a line of another form."""
     found = {}
-    for number, line in enumerate(corpora.read_text(path, "cp1252").splitlines(), 1):
+    for number, line in enumerate(releases.read_text(path, "cp1252").splitlines(), 1):
         try:
             _, clip, start, end, words = line.split("___", 4)
             found[round(float(start), 2), round(float(end), 2)] = (clip, words)
@@ -71,7 +71,7 @@ def clips_of(path: Path) -> dict[tuple[float, float], tuple[str, str]]:
 def mosei(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     """Labelled utterances, by video; labels without a clip or a fold are marked for the conf to drop."""
     combined = folder / "Videos" / "Segmented" / "Combined"
-    suffixes = (".mp4", *corpora.AUDIO_SUFFIXES)
+    suffixes = (".mp4", *releases.AUDIO_SUFFIXES)
     cut = {path.stem.rpartition("_")[0] for path in combined.glob("*") if path.suffix in suffixes}
     if not cut:
         raise corpus.missing(f"{combined}: no clips")
@@ -92,4 +92,4 @@ def mosei(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
 
 
 if __name__ == "__main__":
-    corpora.main("mosei", mosei, __doc__)
+    prepare.main("mosei", mosei, __doc__)

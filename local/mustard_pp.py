@@ -11,7 +11,7 @@ label, the explicit one that of the words (utt2sem).
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas.data import corpora
+from fas.data import corpora, prepare, releases
 from fas.data.corpora import Corpus, Utterance
 
 COLUMNS = ("SCENE", "SENTENCE", "SPEAKER", "SHOW", "Sarcasm", "Implicit_Emotion", "Explicit_Emotion")
@@ -21,8 +21,8 @@ def mustard_pp(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     """Utterances in the order of the table."""
     if not (folder / "mustard++_text.csv").is_file():
         raise corpus.missing(f"{folder}: no mustard++_text.csv")
-    videos = corpora.find(folder, "final_utterance_videos")
-    for _, row in corpora.read_rows(folder / "mustard++_text.csv", COLUMNS, "cp1252"):
+    videos = releases.find(folder, "final_utterance_videos")
+    for _, row in releases.read_rows(folder / "mustard++_text.csv", COLUMNS, "cp1252"):
         if not row["Sarcasm"].strip():
             continue
         name = f"{row['SCENE'].strip()}_u"  # not KEY: in the row of 1_S11E03_067 that holds an emotion
@@ -37,4 +37,4 @@ def mustard_pp(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
 
 
 if __name__ == "__main__":
-    corpora.main("mustard_pp", mustard_pp, __doc__)
+    prepare.main("mustard_pp", mustard_pp, __doc__)

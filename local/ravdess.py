@@ -10,17 +10,17 @@ actor (odd numbers are men). Song (second field 02) and video (first field not 0
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas.data import corpora
+from fas.data import corpora, prepare, releases, splits
 from fas.data.corpora import Corpus, Utterance
 
 
 def ravdess(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     """Utterances in the order of their files."""
-    fold_of = corpora.read_folds("ravdess")
-    for path in corpora.audio_files(folder, "**/Actor_*/*", corpus):
+    fold_of = splits.read_folds("ravdess")
+    for path in releases.audio_files(folder, "**/Actor_*/*", corpus):
         fields = path.stem.split("-")
         if len(fields) != 7 or fields[4] not in corpus.sentences or not fields[6].isdigit():
-            yield corpora.wrong(path, "not a RAVDESS name (MM-CC-EE-II-SS-RR-AA); remove it from the folder")
+            yield releases.wrong(path, "not a RAVDESS name (MM-CC-EE-II-SS-RR-AA); remove it from the folder")
             continue
         if fields[:2] != ["03", "01"]:
             continue
@@ -36,4 +36,4 @@ def ravdess(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
 
 
 if __name__ == "__main__":
-    corpora.main("ravdess", ravdess, __doc__)
+    prepare.main("ravdess", ravdess, __doc__)

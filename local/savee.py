@@ -9,7 +9,7 @@ CORPORA/savee holds AudioData/{DC,JE,JK,KL}/a01.wav: a letter or two of the emot
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas.data import corpora
+from fas.data import corpora, prepare, releases
 from fas.data.corpora import Corpus, Utterance
 
 SPEAKERS = ("DC", "JE", "JK", "KL")
@@ -18,7 +18,7 @@ SPEAKERS = ("DC", "JE", "JK", "KL")
 def savee(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     """Utterances in the order of their files."""
     for fold, speaker in enumerate(SPEAKERS, 1):
-        for path in corpora.audio_files(folder, f"AudioData/{speaker}/*", corpus):
+        for path in releases.audio_files(folder, f"AudioData/{speaker}/*", corpus):
             yield Utterance(
                 **corpora.ids("savee", speaker, path.stem),
                 wav=path,
@@ -28,4 +28,4 @@ def savee(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
 
 
 if __name__ == "__main__":
-    corpora.main("savee", savee, __doc__)
+    prepare.main("savee", savee, __doc__)

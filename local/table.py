@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fas import cli
-from fas.data import corpora
+from fas.data import corpora, prepare, releases
 from fas.data.corpora import Corpus, Utterance
 from fas.errors import ConfError, DataError
 
@@ -46,7 +46,7 @@ def table(path: Path, corpus_name: str, corpus: Corpus, specs: dict[str, dict[st
         raise corpus.missing(f"{path}: no such file")
     columns = [str(spec["column"]) for spec in specs.values() if "column" in spec]
     problems = []
-    for where, row in corpora.read_rows(path, columns):
+    for where, row in releases.read_rows(path, columns):
         cell = {"language": corpus.language}
         for name, spec in specs.items():
             value = str(spec["value"] if "value" in spec else row[str(spec["column"])]).strip()
@@ -65,13 +65,13 @@ def table(path: Path, corpus_name: str, corpus: Corpus, specs: dict[str, dict[st
 
 
 def run() -> None:
-    parser = corpora.arguments(__doc__)
+    parser = prepare.arguments(__doc__)
     parser.add_argument("--conf", type=Path, required=True, help="the corpus's conf")
     args = parser.parse_args()
     corpus = corpora.read_conf(args.conf)
     specs = column_map(args.conf, corpus)
     name = args.conf.stem
-    corpora.prepare(name, corpus, lambda: table(args.corpora / corpus.table, name, corpus, specs), args)
+    prepare.prepare(name, corpus, lambda: table(args.corpora / corpus.table, name, corpus, specs), args)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ folder's, of which the release spells some in its own way (OAF_Pleasant_surprise
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas.data import corpora
+from fas.data import corpora, prepare, releases
 from fas.data.corpora import Corpus, Utterance
 
 ACTRESSES = {"OAF": 1, "OA": 1, "YAF": 2}  # OA: the release has one file of that name, OA_bite_neutral.wav
@@ -18,10 +18,10 @@ ACTRESSES = {"OAF": 1, "OA": 1, "YAF": 2}  # OA: the release has one file of tha
 
 def tess(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     """Utterances in the order of their files."""
-    for path in corpora.audio_files(folder, "**/*", corpus):
+    for path in releases.audio_files(folder, "**/*", corpus):
         fields = path.stem.split("_", 2)
         if len(fields) != 3 or fields[0] not in ACTRESSES:
-            yield corpora.wrong(path, "not a TESS name (ACTRESS_WORD_EMOTION); remove it from the folder")
+            yield releases.wrong(path, "not a TESS name (ACTRESS_WORD_EMOTION); remove it from the folder")
             continue
         actress, word, emotion = fields
         yield Utterance(
@@ -35,4 +35,4 @@ def tess(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
 
 
 if __name__ == "__main__":
-    corpora.main("tess", tess, __doc__)
+    prepare.main("tess", tess, __doc__)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import atheris
 
+from fas.data import tables
 from fas.errors import ArkError, DataError
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
@@ -32,7 +33,7 @@ def table(folder: Path, content: bytes) -> None:
     path = folder / "table"
     path.write_bytes(content)
     try:
-        datadir.read_table(path, empty_ok=True)
+        tables.read_table(path, empty_ok=True)
     except DataError as e:
         assert str(path) in str(e)
 

@@ -16,7 +16,7 @@ import soundfile
 import yaml
 from conftest import ROOT, run
 
-from fas.data import audio, corpora, datadir
+from fas.data import audio, corpora, datadir, tables
 from fas.data.datadir import EMOTIONS
 from fas.errors import AudioError
 
@@ -74,7 +74,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def table(path: Path) -> dict[str, str]:
-    return datadir.read_table(path, empty_ok=True)
+    return tables.read_table(path, empty_ok=True)
 
 
 def files(folder: Path) -> dict[str, bytes]:

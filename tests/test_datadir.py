@@ -9,7 +9,7 @@ from conftest import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fas.data import datadir
+from fas.data import datadir, tables
 from fas.data.datadir import DataDir
 from fas.errors import DataError
 
@@ -37,7 +37,7 @@ def test_round_trip(small: DataDir, tmp_path: Path) -> None:
 def test_broken_tables_are_named(tmp_path: Path, content: bytes, says: str) -> None:
     (tmp_path / "wav.scp").write_bytes(content)
     with pytest.raises(DataError) as error:
-        datadir.read_table(tmp_path / "wav.scp")
+        tables.read_table(tmp_path / "wav.scp")
     assert says in str(error.value)
 
 
@@ -139,7 +139,7 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
     path = tmp_path_factory.getbasetemp() / "fuzz"
     path.write_bytes(content)
     try:
-        table = datadir.read_table(path, empty_ok=True)
+        table = tables.read_table(path, empty_ok=True)
     except DataError:
         return
     assert list(table) == sorted(table, key=str.encode)

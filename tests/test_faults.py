@@ -17,7 +17,7 @@ import torch
 from conftest import ENV, outputs, recipe, run
 
 from fas import stamp
-from fas.data import datadir
+from fas.data import datadir, tables
 from fas.data.datadir import DataDir
 from fas.errors import ArkError, ConfError, DataError
 from fas.features import ark, extract
@@ -236,8 +236,8 @@ def test_patches_on_a_full_disk_are_an_error_not_a_bus_error(disk: Path, small: 
     with (disk / "feats.1.ark").open("wb") as f:
         frames = np.ones((1000, 200), np.float16)
         lines = {"a": f"{disk / 'feats.1.ark'}:{ark.append(f, 'a', frames)}"}
-    datadir.write_table(disk / "feats.scp", lines)
-    datadir.write_table(disk / "utt2num_frames", {"a": "1000"})
+    tables.write_table(disk / "feats.scp", lines)
+    tables.write_table(disk / "utt2num_frames", {"a": "1000"})
     with pytest.raises(OSError, match="No space left"):
         Store(disk, 1)
     assert not [p for p in disk.rglob("*") if p.name.endswith(".aside")]
@@ -282,5 +282,5 @@ def test_two_steps_at_once_on_the_same_folders(features: Callable[[], Path], sma
     with ThreadPoolExecutor(4) as pool:
         folders = [f.result() for f in [pool.submit(features) for _ in range(4)]]
     assert stamp.is_whole(folders[0], INPUTS)
-    assert len(datadir.read_table(folders[0] / "feats.scp")) == len(small)
+    assert len(tables.read_table(folders[0] / "feats.scp")) == len(small)
     assert [p for p in folders[0].rglob(".*") if p.name.endswith((".part", ".aside")) or "journal" in p.name] == []

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_ctranslate2 import model_bin
 
-from fas.data import corpora, datadir
+from fas.data import corpora, datadir, releases, tables
 from fas.data.datadir import DataDir
 from fas.errors import ArkError, DataError
 from fas.features import ark
@@ -54,14 +54,14 @@ def _made(path: Path) -> Path:
 def test_tables(folder: Path, content: bytes) -> None:
     (folder / "table").write_bytes(content)
     try:
-        table = datadir.read_table(folder / "table", empty_ok=True)
+        table = tables.read_table(folder / "table", empty_ok=True)
     except DataError as e:
         assert str(folder / "table") in str(e)
         return
     assert list(table) == sorted(table, key=str.encode)
     assert all(k.split() == [k] and v == v.strip() and "\n" not in v for k, v in table.items())
-    datadir.write_table(folder / "again", table)
-    assert datadir.read_table(folder / "again", empty_ok=True) == table
+    tables.write_table(folder / "again", table)
+    assert tables.read_table(folder / "again", empty_ok=True) == table
 
 
 @fuzz
@@ -154,7 +154,7 @@ def test_tables_of_corpora(folder: Path, rows: list[list[str]], suffix: str, tai
     path = folder / f"list{suffix}"
     path.write_bytes(text.encode(errors="surrogatepass") + tail)
     try:
-        for where, row in corpora.read_rows(path, ["a"]):
+        for where, row in releases.read_rows(path, ["a"]):
             assert where.startswith(str(path)) and all(isinstance(v, str) for v in row.values())
     except DataError as e:
         assert str(path) in str(e)

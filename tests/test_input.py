@@ -14,7 +14,7 @@ import yaml
 from conftest import ENV, ROOT, run
 
 from fas import conf
-from fas.data import audio, corpora, datadir
+from fas.data import audio, corpora, datadir, prepare, tables
 from fas.data.datadir import DataDir
 from fas.errors import AudioError, ConfError, DataError, FetchError
 from fas.frontend import fetch
@@ -195,7 +195,7 @@ def test_all_bad_files_are_named_or_skipped(small: DataDir, tmp_path: Path, pyth
     assert sum(f"'s_{i:02d}'" in done.stderr for i in range(0, 60, 3)) == 20
     done = run(*command, "--skip-bad", tmp_path / "many")
     assert done.returncode == 0 and "20 utterances skipped" in done.stderr, done.stderr
-    skipped = datadir.read_table(tmp_path / "many/skipped")
+    skipped = tables.read_table(tmp_path / "many/skipped")
     assert list(skipped) == [f"s_{i:02d}" for i in range(0, 60, 3)]
     assert all(bad[i % len(bad)][0] in why for i, why in enumerate(skipped.values()))
     assert len(datadir.read(tmp_path / "many")) == 40 and len(datadir.read(tmp_path / "many/train")) == 20
@@ -270,9 +270,9 @@ def test_extraction_over_ten_thousand_files(tmp_path: Path) -> None:
     assert not (tmp_path / "dump").exists()
     done = run("bash", ROOT / "run.sh", *options, "--skip-bad", "true", cwd=tmp_path, env=ENV)
     assert done.returncode == 0, done.stderr[-3000:]
-    skipped = datadir.read_table(tmp_path / "data/many/skipped")
+    skipped = tables.read_table(tmp_path / "data/many/skipped")
     assert skipped.keys() == wrong.keys() and all(why in skipped[u] for u, why in wrong.items())
-    frames = datadir.read_table(tmp_path / "dump/ssl/fbank/many/utt2num_frames")
+    frames = tables.read_table(tmp_path / "dump/ssl/fbank/many/utt2num_frames")
     assert frames.keys() == data.wav.keys() - wrong.keys() and all(int(n) > 0 for n in frames.values())
     print(f"10,000 files of {len(kinds)} kinds: {len(frames)} extracted, {len(skipped)} skipped")
 
@@ -384,7 +384,7 @@ def test_a_corpus_can_not_bring_pipes(tmp_path: Path) -> None:
     soundfile.write(path, TONE, RATE, format="WAV")
     utterance = corpora.Utterance(utt="s_a", speaker="s", wav=path, emotion="sad")
     with pytest.raises(DataError, match=r"touch ran \|': a path .* that ends in a space or \|, can't be used"):
-        corpora.make("toy", [utterance], ["sad"])
+        prepare.make("toy", [utterance], ["sad"])
 
 
 # Hostile content
@@ -495,4 +495,4 @@ def test_downloads_are_https_small_enough_and_whole(tmp_path: Path, monkeypatch:
 def test_ten_million_lines(tmp_path: Path) -> None:
     with (tmp_path / "text").open("w") as f:
         f.writelines(f"s_{i:08d} some words\n" for i in range(10_000_000))
-    assert len(datadir.read_table(tmp_path / "text")) == 10_000_000
+    assert len(tables.read_table(tmp_path / "text")) == 10_000_000

@@ -19,7 +19,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from fas.data import datadir, espeak
+from fas.data import espeak, tables
 from fas.data.datadir import DataDir
 
 FLAGS = [
@@ -149,9 +149,9 @@ def results_of(folder: Path, count: int) -> Path:
     data.write(folder / "data/toy")
     for name in ("ssl", "text", "whisper"):
         (folder / name / "toy").mkdir(parents=True)
-    datadir.write_table(folder / "ssl/toy/utt2num_frames", dict.fromkeys(data.utts, "200"))
-    datadir.write_table(folder / "text/toy/tokens", dict.fromkeys(data.utts, "[CLS] what a day [SEP]"))
-    datadir.write_table(folder / "whisper/toy/text", dict.fromkeys(data.utts, "what a day"))
+    tables.write_table(folder / "ssl/toy/utt2num_frames", dict.fromkeys(data.utts, "200"))
+    tables.write_table(folder / "text/toy/tokens", dict.fromkeys(data.utts, "[CLS] what a day [SEP]"))
+    tables.write_table(folder / "whisper/toy/text", dict.fromkeys(data.utts, "what a day"))
     kept = {"acoustic": [[n, 0.02] for n in range(32)], "semantic": [[n, 0.072] for n in range(5)]}
     streams = {"acoustic": {"feats": "ssl", "patch": 5}, "semantic": {"feats": "text", "patch": 1}}
     rows = [{"epoch": e + 1, "train_loss": 2 / (e + 1), "dev_uar": e / 40} for e in range(30)]

@@ -16,7 +16,7 @@ from conftest import ENV, JOBS, ROOT, recipe, run
 
 from fas import FAS
 from fas.apply import export, predict
-from fas.data import datadir
+from fas.data import tables
 from fas.errors import ConfError
 from fas.report import page
 from fas.scoring import analysis
@@ -43,7 +43,7 @@ def test_posteriors_are_those_of_the_recipe(exported: tuple[Path, Path], python_
     done = fas("predict", "--model", model, "--format", "csv", whole / "data/case_mini/test_conflict")
     assert done.returncode == 0 and done.stderr == ""
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
-    heard = datadir.read_table(whole / "dump/whisper/tiny.en/case_mini/text", empty_ok=True)
+    heard = tables.read_table(whole / "dump/whisper/tiny.en/case_mini/text", empty_ok=True)
     for system, column in {"fas": "label", "words": "words", "voice": "voice"}.items():
         folder = next((whole / "exp").glob(f"{system}-*")) / "seed1/score" / name
         hyp = analysis.read_hyp(folder / "hyp")
@@ -80,7 +80,7 @@ def test_learned_token_vectors_travel_with_the_model(whole: Path, tmp_path: Path
     assert (model / "encoders/text/model/vectors.npy").read_bytes() == (made / "model/vectors.npy").read_bytes()
     shutil.rmtree(made)  # as on another machine
     folder = next((tmp_path / "exp").glob("fas-*-spm")) / "seed2/score/case_mini-test_congruent"
-    assert same_as_the_recipe(model, folder, datadir.read_table(whole / "data/case_mini/wav.scp")) > 5
+    assert same_as_the_recipe(model, folder, tables.read_table(whole / "data/case_mini/wav.scp")) > 5
     assert {p.name for p in model.iterdir() if p.is_dir()} == {"encoders", "words", "voice"}
 
 
@@ -109,7 +109,7 @@ def test_real_files_have_the_scores_of_the_recipe(tmp_path: Path, python_path: N
     assert done.returncode == 0, done.stderr[-3000:]
     scores = next((tmp_path / "exp").glob("fas-*")) / "fold1/seed1/score"
     for name, corpus, language in (("ravdess-fold1-test", "ravdess", "en"), ("emodb", "emodb", "de")):
-        wavs = datadir.read_table(tmp_path / "data" / corpus / "wav.scp")
+        wavs = tables.read_table(tmp_path / "data" / corpus / "wav.scp")
         assert same_as_the_recipe(tmp_path / "exp/model", scores / name, wavs, "--language", language) >= 12
     card = (tmp_path / "exp/model/README.md").read_text()
     assert yaml.safe_load(card.split("---\n")[1])["license"] == "cc-by-nc-sa-4.0"

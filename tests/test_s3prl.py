@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import ROOT, run
 
-from fas.data import audio, datadir
+from fas.data import audio, tables
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.features import ark
@@ -113,11 +113,11 @@ def test_jobs_and_arks(small: DataDir, tmp_path: Path, checkpoints: dict[str, Pa
     done = run(*command, env=env)
     assert done.returncode == 0, done.stderr
     assert len(list(out.glob("feats.*.ark"))) == 2
-    assert list(datadir.read_table(out / "feats.scp")) == small.utts
+    assert list(tables.read_table(out / "feats.scp")) == small.utts
     settings = S3PRLConf("hf_hubert_custom", ckpt=str(checkpoints["hf_hubert_custom"]), layer=2)
     frontend = S3PRLFrontend(settings, "cpu")
     frontend.batches(small)
-    counts = datadir.read_table(out / "utt2num_frames")
+    counts = tables.read_table(out / "utt2num_frames")
     with ark.Reader(out / "feats.scp") as reader:
         for utt in small.utts:
             direct = frontend.encode([utt])[0]["."]

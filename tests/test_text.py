@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import ROOT, run
 
-from fas.data import datadir
+from fas.data import tables
 from fas.data.datadir import DataDir
 from fas.frontend import HFTextConf, SPMTextConf
 from fas.frontend import spm_text as spm
@@ -48,7 +48,7 @@ def test_spm_learns_from_training_sets_alone(small: DataDir, tmp_path: Path, pyt
     texts = {u: SENTENCES[i] for i, u in enumerate(small.utts)}
 
     def learn(**changed: str) -> bytes:
-        datadir.write_table(tmp_path / "whisper/data/text", texts | changed)
+        tables.write_table(tmp_path / "whisper/data/text", texts | changed)
         done = run(
             ROOT / "steps/learn_text.sh", "--conf", tmp_path / "conf.yaml", "--transcripts", tmp_path / "whisper",
             tmp_path / "model", tmp_path / "data/train", env=os.environ | {"FAS_PYTHON": sys.executable},

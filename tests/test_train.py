@@ -12,7 +12,7 @@ import torch
 from conftest import run
 
 from fas import metrics
-from fas.data import datadir
+from fas.data import datadir, tables
 from fas.data.datadir import DataDir
 from fas.errors import DataError
 from fas.features import ark
@@ -46,8 +46,8 @@ def toy(tmp_path: Path, python_path: None) -> Path:
                 counts[utt] = str(len(frames))
                 data.wav[utt], data.utt2spk[utt], data.utt2dur[utt] = "/none", f"{corpus}{i % 6}", 1.0
                 data.utt2emo[utt] = data.emotions[label]
-        datadir.write_table(out / "feats.scp", lines)
-        datadir.write_table(out / "utt2num_frames", counts)
+        tables.write_table(out / "feats.scp", lines)
+        tables.write_table(out / "utt2num_frames", counts)
         data.write(tmp_path / "data" / corpus)
         for name, speakers in {"train": "0123", "dev": "4", "test": "5"}.items():
             data.subset(lambda u, s=speakers, d=data: d.utt2spk[u][-1] in s).write(tmp_path / "data" / corpus / name)
@@ -121,8 +121,8 @@ def test_utterances_of_several_sets_are_found_in_their_own_arks(toy: Path) -> No
         with (out / "feats.1.ark").open("wb") as f:
             frames = {u: np.full((i + 1, 2), 10 * number + i, np.float16) for i, u in enumerate(names)}
             lines = {utts[u]: f"{f.name}:{ark.append(f, utts[u], frames[u])}" for u in names}
-        datadir.write_table(out / "feats.scp", lines)
-        datadir.write_table(out / "utt2num_frames", {utts[u]: str(i + 1) for i, u in enumerate(names)})
+        tables.write_table(out / "feats.scp", lines)
+        tables.write_table(out / "utt2num_frames", {utts[u]: str(i + 1) for i, u in enumerate(names)})
         made = {u: corpus for u in lines}
         DataDir(corpus, made, made, dict.fromkeys(made, "sad"), dict.fromkeys(made, 1.0)).write(toy / "data" / corpus)
     source = {"x": Source(toy / "dump", ".", 1)}
@@ -148,8 +148,8 @@ def test_wrong_width_and_missing_stage_are_named(toy: Path) -> None:
             u: f"{toy / 'dump/other/feats.1.ark'}:{ark.append(f, u, np.zeros((3, 9), np.float16))}"
             for u in datadir.read(toy / "data/other").utts
         }
-    datadir.write_table(toy / "dump/other/feats.scp", lines)
-    datadir.write_table(toy / "dump/other/utt2num_frames", dict.fromkeys(lines, "3"))
+    tables.write_table(toy / "dump/other/feats.scp", lines)
+    tables.write_table(toy / "dump/other/utt2num_frames", dict.fromkeys(lines, "3"))
     done = score(toy, "--zero-shot", toy / "data/other")
     assert done.returncode != 0 and "width 5" in done.stderr and "have 9" in done.stderr
     (toy / "dump/toy/feats.scp").unlink()

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from fas import cli
-from fas.data import datadir
+from fas.data import datadir, tables
 from fas.errors import DataError
 
 
@@ -62,8 +62,8 @@ def run() -> None:
     else:
         for name in (*datadir.REQUIRED, *datadir.OPTIONAL, "spk2utt"):
             if (args.dir / name).exists():
-                datadir.write_table(
-                    args.dir / name, datadir.read_table(args.dir / name, empty_ok=name == "text", ordered=False)
+                tables.write_table(
+                    args.dir / name, tables.read_table(args.dir / name, empty_ok=name == "text", ordered=False)
                 )
 
 

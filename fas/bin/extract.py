@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fas import cli, frontend, stamp
-from fas.data import audio, datadir
+from fas.data import audio, datadir, tables
 from fas.errors import ConfError, DataError
 
 LOADERS = {"ssl": frontend.load_ssl_conf, "whisper": frontend.load_whisper_conf, "text": frontend.load_text_conf}
@@ -51,7 +51,7 @@ def read_inputs(args: argparse.Namespace, settings: Any) -> tuple[datadir.DataDi
     data = datadir.read(args.data)
     inputs = {"configuration": frontend.digest(settings)}
     if args.stage == "text":
-        text = datadir.read_table(args.text, empty_ok=True)
+        text = tables.read_table(args.text, empty_ok=True)
         if missing := sorted(data.wav.keys() - text.keys()):
             raise DataError([f"{args.text}: utterance {u!r} has no transcript; run stage 2" for u in missing])
         data.text = {u: text[u] for u in data.utts}
@@ -80,7 +80,7 @@ def learn(args: argparse.Namespace, settings: Any) -> None:
         transcripts = args.text / datadir.home(directory).name / "text"
         if not transcripts.exists():
             raise DataError([f"{transcripts}: is missing; run stage 2 first"])
-        table = datadir.read_table(transcripts, empty_ok=True)
+        table = tables.read_table(transcripts, empty_ok=True)
         sentences += [table[u] for u in datadir.read(directory).utts]
     inputs = {"configuration": frontend.digest(settings), "transcripts": stamp.digest_all(sentences)}
     if stamp.is_whole(args.out, inputs):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from fas import cli, conf, stamp
 from fas.bin.train import fill, parse_feats
-from fas.data import datadir
+from fas.data import tables
 from fas.errors import ConfError, DataError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def add_external(cells: Cells, name: str, path: Path) -> None:
 
     from fas.scoring import analysis
 
-    table = datadir.read_table(path, ordered=False)
+    table = tables.read_table(path, ordered=False)
     found = False
     for shown in sorted({s for _, s in cells}):
         cell = next(c for (_, s), c in cells.items() if s == shown)
@@ -93,7 +93,7 @@ def read_tables(root: Path, name: str) -> dict[str, str]:
     """A table of all data directories together."""
     made: dict[str, str] = {}
     for path in sorted(root.glob(f"*/{name}")):
-        made |= datadir.read_table(path, empty_ok=True)
+        made |= tables.read_table(path, empty_ok=True)
     return made
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from kaldiio.matio import read_kaldi
 
 from fas import stamp
-from fas.data import datadir
+from fas.data import tables
 from fas.errors import ArkError, DataError
 
 
@@ -23,7 +23,7 @@ def append(ark: BinaryIO, utt: str, frames: np.ndarray) -> int:
 def read_scp(path: Path) -> dict[str, tuple[str, int]]:
     """feats.scp -> utterance to (ark, byte offset). Raises DataError for lines that are not `utt ark:offset`."""
     locations, problems = {}, []
-    for utt, value in datadir.read_table(path).items():
+    for utt, value in tables.read_table(path).items():
         ark, _, offset = value.rpartition(":")
         if not ark or not offset.isdigit() or "|" in value:
             problems.append(f"{path}: utterance {utt!r} has {value!r}, not ark:offset; extract the features again")

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from fas import conf, stamp
 from fas import frontend as frontends
-from fas.data import audio, datadir
+from fas.data import audio, datadir, tables
 from fas.errors import AudioError, DataError
 from fas.features import ark
 from fas.features.parts import Parts
@@ -63,8 +63,8 @@ def _check_audio(data: datadir.DataDir, skip_bad: bool, allow_pipes: bool) -> No
         raise DataError([f"{data.path}: utterance {utt!r}: {why}" for utt, why in bad.items()])
     if bad:
         listed = data.path / "skipped"
-        before = datadir.read_table(listed) if listed.exists() else {}
-        datadir.write_table(listed, before | bad)
+        before = tables.read_table(listed) if listed.exists() else {}
+        tables.write_table(listed, before | bad)
         for folder in datadir.with_subsets(data.path):
             datadir.read(folder).subset(lambda u: u not in bad).write(folder)
         stamp.log(f"{data.path}: {len(bad)} utterances skipped, listed in {listed}")
@@ -186,7 +186,7 @@ def _merge(
 def _merge_table(data: datadir.DataDir, parts: list[Path], target: Path, empty_ok: bool = False) -> None:
     table: dict[str, str] = {}
     for part in parts:
-        table |= datadir.read_table(part, empty_ok=empty_ok, ordered=False)
+        table |= tables.read_table(part, empty_ok=empty_ok, ordered=False)
     if missing := sorted(u for u in data.wav if u not in table):
         raise DataError([f"{target}: utterance {u!r} is missing; run the stage again" for u in missing])
-    datadir.write_table(target, {u: table[u] for u in data.wav})
+    tables.write_table(target, {u: table[u] for u in data.wav})

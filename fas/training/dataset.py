@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fas import stamp
-from fas.data import datadir
+from fas.data import datadir, tables
 from fas.errors import ArkError, ConfError, DataError
 from fas.features import ark
 from fas.model import patchify
@@ -51,7 +51,7 @@ class Store:
         ark.verify(folder)
         self.folder.mkdir(exist_ok=True)
         stamp.unmark(self.folder)
-        lengths = {u: int(n) for u, n in datadir.read_table(folder / "utt2num_frames").items()}
+        lengths = {u: int(n) for u, n in tables.read_table(folder / "utt2num_frames").items()}
         starts = np.cumsum([0, *(-(-n // self.patch) for n in lengths.values())])
         with (
             ark.Reader(folder / "feats.scp") as reader,

@@ -1,0 +1,149 @@
+"""Stage 0, shared by the corpora of local/: the utterances of a release become data directories.
+
+What is known of a corpus (where to get it, its layout, its labels and why each counts as what) stands in
+conf/corpora/<name>.yaml; local/<name>.py turns the files of its release into utterances; all else is here.
+"""
+
+import argparse
+import dataclasses
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from fas import cli, stamp
+from fas.data import audio
+from fas.data.corpora import CONF, Corpus, Utterance, mapper, read_conf
+from fas.data.datadir import DataDir
+from fas.data.releases import copy_of, folder_of
+from fas.data.splits import check_splits, split_by_speaker, write_subsets
+from fas.errors import AudioError, DataError, MissingCorpus
+
+
+def make(
+    corpus: str,
+    utterances: Iterable[Utterance],
+    emotions: list[str],
+    drop: Callable[[Utterance], str | None] = lambda _: None,
+    longest: float = float("inf"),
+    skip_bad: bool = False,
+) -> tuple[DataDir, list[str]]:
+    """A data directory of the utterances, and a line for each that is left out: `drop` gives a reason or it lasts
+    longer than `longest` seconds, or with skip_bad its audio can't be opened.
+
+    Raises DataError naming every file that is none of the corpus's, every duplicate, every unknown label and, without
+    skip_bad, all audio that can't be opened.
+    """
+    data = DataDir(corpus=corpus, emotions=emotions, wav={}, utt2spk={}, utt2emo={}, utt2dur={})
+    problems, dropped = [], []
+    for u in utterances:
+        if u.problem:
+            problems.append(u.problem)
+            continue
+        try:
+            if reason := drop(u):
+                dropped.append(f"{u.utt} {reason}")
+                continue
+            if u.utt in data.wav:
+                problems.append(f"{u.wav}: utterance {u.utt!r} stands in {data.wav[u.utt]} too; remove one of the two")
+                continue
+            source = copy_of(u.wav)
+            wav = str(source.resolve())
+            if wav != wav.strip() or "\n" in wav or "\r" in wav or audio.is_pipe(wav):
+                problems.append(f"{wav!r}: a path with a line break, or that ends in a space or |, can't be used")
+                continue
+            seconds = audio.check(source)
+        except DataError as e:
+            problems += e.problems
+            continue
+        except AudioError as e:
+            if skip_bad:
+                dropped.append(f"{u.utt} audio can't be opened: {e}")
+            else:
+                problems.append(f"utterance {u.utt!r}: {e}")
+            continue
+        if seconds > longest:
+            dropped.append(f"{u.utt} lasts longer than {longest:g} s and is no utterance")
+            continue
+        data.wav[u.utt], data.utt2dur[u.utt], data.text[u.utt] = wav, seconds, " ".join(u.text.split())
+        data.utt2spk[u.utt], data.utt2emo[u.utt] = u.speaker, u.emotion
+        if u.language:
+            data.utt2lang[u.utt] = u.language
+        if u.words_emotion:
+            data.utt2sem[u.utt] = u.words_emotion
+    if problems:
+        raise DataError(problems)
+    if not any(data.text.values()):
+        data.text = {}
+    return data, dropped
+
+
+def write(data: DataDir, dropped: list[str], out: Path) -> None:
+    """Write the data directory and the list of what was dropped and why; print a summary by reason."""
+    data.write(out)
+    with stamp.write_aside(out / "dropped") as f:
+        f.writelines(f"{line}\n" for line in sorted(dropped))
+    print(f"{out}: {len(data)} utterances, {len(dropped)} dropped (listed in {out}/dropped)", file=sys.stderr)
+    for reason, count in Counter(line.partition(" ")[2] for line in dropped).most_common():
+        print(f"  {count} dropped: {reason}", file=sys.stderr)
+
+
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    """The command line that all corpora have."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--labels", choices=("seven", "native"), default="seven", help="the paper's classes or its own")
+    parser.add_argument("--skip-missing", choices=("true", "false"), default="false", help="true: go on without it")
+    add_skip_bad(parser)
+    parser.add_argument("corpora", type=Path, metavar="CORPORA", help="folder that holds the corpora")
+    parser.add_argument("datadir", type=Path, metavar="DATADIR", help="gets DATADIR/<corpus> and its subsets")
+    return parser
+
+
+def add_skip_bad(parser: argparse.ArgumentParser) -> None:
+    """The option that run.sh hands on."""
+    says = "true: leave out audio that can't be opened"
+    parser.add_argument("--skip-bad", choices=("true", "false"), default="false", help=says)
+
+
+def prepare(
+    name: str, corpus: Corpus, generate: Callable[[], Iterable[Utterance]], args: argparse.Namespace
+) -> None:
+    """Write DATADIR/<name> and its subsets; a missing corpus is an error, or one line with --skip-missing true."""
+    if not re.fullmatch(r"\w+", name):
+        raise DataError([f"{name!r} can't name a corpus; take letters, digits and underscores"])
+    try:
+        utterances = list(generate())
+    except MissingCorpus as e:
+        if args.skip_missing != "true":
+            raise
+        print(f"skipped {name}: {e}", file=sys.stderr)
+        return
+    seven = args.labels == "seven"
+    skip_bad = args.skip_bad == "true"
+    data, dropped = make(name, utterances, corpus.emotions(seven), mapper(corpus, seven), corpus.longest, skip_bad)
+    if corpus.splits == "speakers":
+        split_by_speaker(utterances)
+    check_splits(name, corpus.splits, utterances)
+    write(data, dropped, args.datadir / name)
+    write_subsets(data, utterances, args.datadir / name)
+
+
+def main(name: str, generate: Callable[[Path, Corpus], Iterable[Utterance]], doc: str | None) -> None:
+    """The program of local/<name>.py; `generate` takes the corpus's folder and its conf."""
+
+    def run() -> None:
+        args = arguments(doc).parse_args()
+        corpus = read_conf(CONF / "corpora" / f"{name}.yaml")
+
+        def utterances() -> Iterable[Utterance]:
+            folder = folder_of(args.corpora, name)
+            if not folder.is_dir():
+                raise corpus.missing(f"{folder}: no such folder")
+            return (
+                dataclasses.replace(u, language=u.language or corpus.language) for u in generate(folder, corpus)
+            )
+
+        prepare(name, corpus, utterances, args)
+
+    cli.main(run)
