@@ -32,6 +32,9 @@ def build(
         return SPMTextFrontend(settings, model)
     import torch
 
+    from fas import threads
+
+    threads.strict()
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if isinstance(settings, frontend.S3PRLConf):
         from fas.frontend.s3prl import S3PRLFrontend

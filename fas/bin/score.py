@@ -107,11 +107,12 @@ def run() -> None:
 def score_one(args: argparse.Namespace, scoring: Scoring) -> None:
     import numpy as np
 
+    from fas import threads
     from fas.scoring import score
     from fas.training import train
     from fas.training.dataset import Dataset
 
-    train.threads()
+    threads.share()
     described = scoring.described
     settings = train.settings_of(described)
     labels = (scoring.model / "labels").read_text().split()

@@ -184,10 +184,11 @@ def encoders(feats: dict[str, Path], sets: list[Path]) -> dict[str, dict[str, An
 def train_one(args: argparse.Namespace, training: Training) -> None:
     import yaml
 
+    from fas import threads
     from fas.training import distributed, train
     from fas.training.dataset import Dataset
 
-    train.threads()
+    threads.share()
     settings = train.load_conf(training.conf)
     sources = train.sources(settings.streams, parse_feats(args.feats))
     known = {e for d in training.train for e in head(d).emotions}

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
+from fas import threads
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import Encoded, HFTextConf, fetch
-from fas.training import distributed
 
 
 class HFTextFrontend:
@@ -39,7 +39,7 @@ class HFTextFrontend:
         words = [self.settings.prefix + self.text[u] for u in batch]
         numbers = self.tokenizer(words, truncation=True, max_length=longest)["input_ids"]
         tokens = torch.tensor(numbers, device=self.device)
-        with distributed.one_thread():
+        with threads.one():
             hidden = self.model(tokens, torch.ones_like(tokens), output_hidden_states=True).hidden_states
         if not -len(hidden) <= self.settings.layer < len(hidden):
             raise ConfError(f"layer {self.settings.layer}: {self.settings.model} has 0 to {len(hidden) - 1}")

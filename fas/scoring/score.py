@@ -7,11 +7,11 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from fas import stamp
+from fas import stamp, threads
 from fas.metrics import scores
 from fas.model import FASHead, QueryFusion
 from fas.report import plots
-from fas.training import distributed, train
+from fas.training import train
 from fas.training.dataset import Batch, Dataset
 
 Kept = dict[str, list[list[float]]]  # stream -> [place, attention] of each kept token
@@ -39,7 +39,7 @@ def predict(model: Path, settings: train.TrainConf, data: Dataset, evidence: IO[
     return posteriors
 
 
-@distributed.one_thread()
+@threads.one()
 @torch.inference_mode()
 def predict_one(head: FASHead, utterance: Batch) -> tuple[np.ndarray, Kept]:
     """(classes,) float64 posteriors of a batch of one utterance, and its evidence as in `predict` ({} without queries).

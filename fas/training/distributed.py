@@ -1,8 +1,7 @@
-"""Processes and threads: training by several processes, one a GPU, each with its share of a batch."""
+"""Processes: training by several processes, one a GPU, each with its share of a batch."""
 
-import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
@@ -18,17 +17,6 @@ def device() -> str:
     if WORLD > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if cuda else "gloo")
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if cuda else "cpu"
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Small matrices give the same bits whatever the number of cores; more threads gain nothing there."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:

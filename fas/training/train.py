@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import math
-import os
 import time
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from fas import conf, stamp
+from fas import conf, stamp, threads
 from fas.ablations import FUSIONS
 from fas.errors import ConfError
 from fas.metrics import scores
@@ -301,7 +300,8 @@ def train_epoch(
             loss = weight * loss_of(logits, part.labels)
             if settings.mixup:
                 loss = loss + (1 - weight) * loss_of(logits, part.labels[other])
-            (loss * (len(mine) / len(whole))).backward()
+            with threads.one():  # the gradients of LayerNorm's weights are sums whose order follows the threads
+                (loss * (len(mine) / len(whole))).backward()
             total, count = total + loss.item() * len(mine), count + len(mine)
         distributed.sum_gradients(state.parameters)
         state.optimizer.step()
@@ -347,9 +347,3 @@ def logreg_posteriors(state: dict[str, torch.Tensor], data: Dataset) -> np.ndarr
 def describe(settings: TrainConf) -> dict[str, Any]:
     """The conf as plain values."""
     return asdict(settings)
-
-
-def threads() -> None:
-    """As many threads as the launcher gave this job, shared among the processes that torchrun started for it."""
-    given = int(os.environ.get("FAS_THREADS") or len(os.sched_getaffinity(0)))
-    torch.set_num_threads(max(1, given // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
