@@ -16,7 +16,7 @@ import atheris
 from fas.data import tables
 from fas.errors import ArkError, DataError
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parents[1]))
 with atheris.instrument_imports(include=["fas", "kaldiio"]):
     import numpy as np
 
@@ -24,9 +24,8 @@ with atheris.instrument_imports(include=["fas", "kaldiio"]):
     from fas.features import ark
 
     if "ctranslate2" in sys.argv:  # brings torch
-        from test_ctranslate2 import model_bin
-
         from fas.frontend import ctranslate2
+        from tests.frontend.test_ctranslate2 import model_bin
 
 
 def table(folder: Path, content: bytes) -> None:

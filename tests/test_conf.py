@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import run
 
 from fas import conf
 from fas.errors import ConfError
+from tests.conftest import run
 
 BASE = """streams:
   acoustic: {feats: ssl, tokens: 8}

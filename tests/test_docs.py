@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from conftest import ROOT, run
+from tests.conftest import ROOT, run
 
 
 def test_the_site_builds_strictly(tmp_path: Path) -> None:

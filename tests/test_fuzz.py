@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from test_ctranslate2 import model_bin
 
 from fas.data import corpora, datadir, releases, tables
 from fas.data.datadir import DataDir
 from fas.errors import ArkError, DataError
 from fas.features import ark
 from fas.frontend import ctranslate2
+from tests.frontend.test_ctranslate2 import model_bin
 
 fuzz = settings(
     max_examples=int(os.environ.get("FAS_FUZZ", 500)),

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ENV, outputs, recipe, run
+
+from tests.conftest import ENV, outputs, recipe, run
 
 
 def test_the_table(whole: Path) -> None:

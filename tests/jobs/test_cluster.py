@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, free_port, outputs, recipe, run
+
+from tests.conftest import ROOT, free_port, outputs, recipe, run
 
 SLURM = """ClusterName=toy
 SlurmctldHost={host}(127.0.0.1)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, run
 
 from fas.data import audio, tables
 from fas.data.datadir import DataDir
@@ -15,6 +14,7 @@ from fas.errors import ConfError
 from fas.features import ark
 from fas.frontend import S3PRLConf
 from fas.frontend.s3prl import S3PRLFrontend, load_upstream
+from tests.conftest import ROOT, run
 
 pytestmark = pytest.mark.usefixtures("no_network")
 SIZES = {

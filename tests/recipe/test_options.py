@@ -4,7 +4,8 @@ import os
 import sys
 
 import pytest
-from conftest import ROOT, run
+
+from tests.conftest import ROOT, run
 
 ENV = os.environ | {"FAS_PYTHON": sys.executable}
 

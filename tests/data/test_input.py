@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from conftest import ENV, ROOT, run
 
 from fas import conf
 from fas.data import audio, corpora, datadir, prepare, tables
 from fas.data.datadir import DataDir
 from fas.errors import AudioError, ConfError, DataError, FetchError
 from fas.frontend import fetch
+from tests.conftest import ENV, ROOT, run
 
 RATE = 16000
 TONE = (0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)).astype(np.float32)

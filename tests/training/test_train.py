@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import run
 
 from fas import metrics
 from fas.data import datadir, tables
@@ -17,6 +16,7 @@ from fas.data.datadir import DataDir
 from fas.errors import DataError
 from fas.features import ark
 from fas.training.dataset import Dataset, Source
+from tests.conftest import run
 
 CONF = """streams:
   acoustic: {feats: ssl, patch: 5, tokens: 4}

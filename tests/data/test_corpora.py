@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from conftest import ROOT, run
 
 from fas.data import audio, corpora, datadir, tables
 from fas.data.datadir import EMOTIONS
 from fas.errors import AudioError
+from tests.conftest import ROOT, run
 
 Prepare = Callable[..., Path]
 

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run
+
+from tests.conftest import ROOT, run
 
 LAUNCHER = (sys.executable, ROOT / "utils" / "run.py")
 pytestmark = pytest.mark.usefixtures("python_path")

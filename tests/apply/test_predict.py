@@ -12,7 +12,6 @@ import pytest
 import soundfile
 import torch
 import yaml
-from conftest import ENV, JOBS, ROOT, recipe, run
 
 from fas import FAS
 from fas.apply import export, predict
@@ -20,6 +19,7 @@ from fas.data import tables
 from fas.errors import ConfError
 from fas.report import page
 from fas.scoring import analysis
+from tests.conftest import ENV, JOBS, ROOT, recipe, run
 
 
 def fas(*arguments: object, **kwargs: object) -> object:

@@ -13,8 +13,8 @@ import pytest
 
 from fas.data import espeak
 from fas.errors import EspeakError
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 _spec = importlib.util.spec_from_file_location("case_mini", ROOT / "local" / "case_mini.py")
 case_mini = importlib.util.module_from_spec(_spec)
 sys.modules["case_mini"] = case_mini  # the worker processes import it again by its name

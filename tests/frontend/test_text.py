@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, run
 
 from fas.data import tables
 from fas.data.datadir import DataDir
 from fas.frontend import HFTextConf, SPMTextConf
 from fas.frontend import spm_text as spm
+from tests.conftest import ROOT, run
 
 SENTENCES = [f"the {a} {b} sat on the {c}" for a in ("old", "red") for b in ("cat", "dog") for c in ("mat", "log")]
 

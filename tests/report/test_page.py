@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from conftest import ROOT, free_port, run
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -21,6 +20,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from fas.data import espeak, tables
 from fas.data.datadir import DataDir
+from tests.conftest import ROOT, free_port, run
 
 FLAGS = [
     "--headless",

@@ -1,6 +1,6 @@
 """What happens to disks, memory, clocks and neighbours: noticed, named, and mended by running again.
 
-Kills at random moments: tests/test_recipe.py and tests/test_parts.py; nodes and schedulers: tests/test_cluster.py.
+Kills at random moments: test_recipe.py, tests/features/test_parts.py; nodes and schedulers: tests/jobs/test_cluster.py.
 """
 
 import os
@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ENV, outputs, recipe, run
 
 from fas import stamp
 from fas.data import datadir, tables
@@ -26,6 +25,7 @@ from fas.frontend.spm_text import SPMTextFrontend
 from fas.frontend.spm_text import train as train_spm
 from fas.training import train
 from fas.training.dataset import Store
+from tests.conftest import ENV, outputs, recipe, run
 
 INPUTS = {"conf": "x"}
 SETTINGS = SPMTextConf(vocab_size=30, dim=8)
@@ -160,8 +160,8 @@ def test_a_batch_is_halved_until_it_fits(small: DataDir, capsys: pytest.CaptureF
 LIMITED = """
 import resource, sys
 import numpy as np, torch
-from fas.features import extract
 from fas.data import datadir
+from fas.features import extract
 from fas.frontend import HFTextConf
 from fas.frontend.hf_text import HFTextFrontend
 

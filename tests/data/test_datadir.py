@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fas.data import datadir, tables
 from fas.data.datadir import DataDir
 from fas.errors import DataError
+from tests.conftest import run
 
 
 def test_round_trip(small: DataDir, tmp_path: Path) -> None:

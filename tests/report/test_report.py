@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import run
 
 from fas.data.datadir import DataDir
+from tests.conftest import run
 
 LABELS = ["angry", "happy", "sad"]
 
