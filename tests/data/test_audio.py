@@ -8,6 +8,7 @@ import soundfile
 
 from fas.data import audio
 from fas.errors import AudioError
+from tests.data.sounds import video
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 24414, 44100, 48000, 192000])
@@ -57,3 +58,22 @@ def test_level() -> None:
     levelled = audio.level(np.full(100, 0.001, np.float32), -20)
     assert np.allclose(levelled, 0.1, atol=1e-4)
     assert not audio.level(np.zeros(5, np.float32), -20).any()
+
+
+def test_video_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video(tmp_path / "a.mp4", 1.0)
+    samples = audio.read(tmp_path / "a.mp4")
+    assert abs(audio.check(tmp_path / "a.mp4") - 1) < 0.05 and abs(len(samples) - 16000) < 800
+    assert np.abs(np.fft.rfft(samples[:16000])).argmax() in (439, 440, 441)
+    # dialogue of a film is in the front centre, channel 2 of 5.1; averaging would bury it
+    video(tmp_path / "film.mp4", 1.0, layout="5.1", loud=2)
+    assert audio.read(tmp_path / "film.mp4").std() > 0.8 * samples.std()
+    whole = (tmp_path / "a.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.mp4").write_text("version https://git-lfs.github.com/spec/v1\n")
+    for name in ("cut", "text"):
+        with pytest.raises(AudioError, match=rf"{name}\.mp4: not readable"):
+            audio.check(tmp_path / f"{name}.mp4")
+    monkeypatch.setattr(audio, "LONGEST", 0.5)
+    with pytest.raises(AudioError, match=r"a\.mp4: lasts 1.* s by its header, which can't be"):
+        audio.check(tmp_path / "a.mp4")
