@@ -54,3 +54,15 @@ def test_grid(base: Path, python_path: None) -> None:
     assert {c["width"] for c in made.values()} == {16, 32}
     wrong = run(sys.executable, "-m", "fas.bin.grid", "--base", base, "--out", base.parent, "width=3")
     assert wrong.returncode == 1 and "NAME:KEY.KEY=VALUE" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["!!python/object/apply:os.system ['touch ran']", "a: !!python/name:os.system", "a: &x [*x", "- 1", "\0"],
+)
+def test_yaml_that_would_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ConfError, match=r"c\.yaml"):
+        conf.load(tmp_path / "c.yaml")
+    assert not (tmp_path / "ran").exists()
