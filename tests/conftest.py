@@ -1,14 +1,22 @@
 """What several tests share: Whisper weights from the cache, a small data directory, the embedded recipe cut small."""
 
+import contextlib
 import os
+import resource
+import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from filelock import FileLock
 
 from fas.data.datadir import DataDir
 from fas.frontend import fetch
@@ -16,14 +24,21 @@ from fas.frontend import fetch
 ROOT = Path(__file__).resolve().parents[1]
 ENV = os.environ | {"FAS_PYTHON": sys.executable, "FAS_ENGINE": "local"}
 UTTS = "56"
-JOBS = str(len(os.sched_getaffinity(0)))  # as many as cores: one thread a job, here as on a cluster
-ORDER = ("model", "datadir", "parts", "stamp", "launcher", "audio", "options", "train", "ctranslate2", "docs")
+JOBS = str(max(2, len(os.sched_getaffinity(0))))  # as many as cores: one thread a job, here as on a cluster
+WAIT = 600  # seconds for what takes a moment: a busy machine must not fail a test
+FAST = ("model", "conf", "datadir", "tables", "formats", "audio", "parts", "launcher", "options", "analysis", "fetch")
+ORDER = (*FAST, "ctranslate2", "docs", "cluster")  # the schedulers early: their tests wait, the other process works
+SPREAD = ("train", "predict", "faults", "hostile", "recipe")  # each test has a long one's work, and no module's fixture
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast files first, the recipe last."""
+    """Fast files first, the recipe last; a file stays in one process, but for those whose tests are long."""
     names = {f"test_{n}.py": i for i, n in enumerate(ORDER)} | {"test_recipe.py": 99}
     items.sort(key=lambda i: names.get(i.path.name, 50))
+    spread = {f"test_{n}.py" for n in SPREAD}
+    for item in items:
+        if item.path.name not in spread:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
 
 
 @pytest.fixture(scope="session")
@@ -51,9 +66,61 @@ def small(tmp_path: Path) -> DataDir:
 
 
 def run(*command: object, cwd: Path = ROOT, **kwargs: object) -> subprocess.CompletedProcess[str]:
-    """A command's exit status and output."""
-    options = {"cwd": cwd, "capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "check": False} | kwargs
-    return subprocess.run([str(c) for c in command], **options)
+    """A command's exit status and output; it ends with all its processes when the test is ended."""
+    given = kwargs.pop("input", None)
+    options = {"cwd": cwd, "text": True, "stdin": subprocess.DEVNULL if given is None else subprocess.PIPE} | kwargs
+    with subprocess.Popen(
+        [str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **options
+    ) as process:
+        try:
+            out, err = process.communicate(given)
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def install(*packages: str) -> None:
+    """Debian packages, by apt-get where they are missing and this is root; skips the test where that can't be done."""
+    if all(Path(f"/var/lib/dpkg/info/{p}.list").exists() for p in packages):
+        return
+    if os.getuid() or not shutil.which("apt-get"):
+        pytest.skip(f"no {' and '.join(packages)}: put in these Debian packages, or run as root where apt-get is")
+    apt = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=600")
+    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    with FileLock(Path(tempfile.gettempdir()) / "fas-tests-apt.lock"):  # one apt-get at a time
+        for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+            done = run(*apt, *command, env=quiet)
+    if done.returncode:
+        pytest.skip(f"{' and '.join(packages)} could not be installed: {done.stderr.strip()[-200:]}")
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first of the session's processes to need it makes. All read it: no test may change it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared" / name
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not folder.with_suffix(".made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            folder.with_suffix(".made").touch()
+    return folder
+
+
+def until(what: Callable[[], object], seconds: float = WAIT) -> None:
+    """Wait for something to become true."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain"
+        time.sleep(0.1)
+
+
+def processor_time() -> float:
+    """Seconds that the processes started so far, and ended, have worked."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @pytest.fixture
@@ -69,7 +136,9 @@ def recipe(folder: Path, *arguments: object) -> list[str]:
         text = (ROOT / "egs/case/conf" / f"{system}.yaml").read_text()
         confs.append(folder.parent / f"{system}.yaml")
         lines = [line if not line.startswith("epochs:") else "epochs: 4" for line in text.splitlines()]
-        confs[-1].write_text("\n".join(lines) + "\n")
+        aside = confs[-1].with_suffix(f".{os.getpid()}")  # another process may be reading it
+        aside.write_text("\n".join(lines) + "\n")
+        aside.replace(confs[-1])
     folders = {"corpora": "corpora", "datadir": "data", "dumpdir": "dump", "expdir": "exp"}
     options = [x for k, v in folders.items() for x in (f"--{k}", folder / v)]
     systems = " ".join(map(str, confs))
@@ -85,23 +154,31 @@ def outputs(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run."""
-    folder = tmp_path_factory.mktemp("recipe") / "run"
-    done = run(*recipe(folder), env=ENV)
-    assert done.returncode == 0, done.stderr[-3000:]
-    (folder / "log").write_text(done.stderr)
-    return folder
+    """A finished run; beside its output its messages in `log` and its processor time in `seconds`."""
+
+    def make(folder: Path) -> None:
+        before = processor_time()
+        done = run(*recipe(folder), env=ENV)
+        assert done.returncode == 0, done.stderr[-3000:]
+        (folder / "log").write_text(done.stderr)
+        (folder / "seconds").write_text(str(processor_time() - before))
+
+    return once(tmp_path_factory, "run", make)
 
 
 @pytest.fixture(scope="session")
-def exported(whole: Path) -> tuple[Path, Path]:
+def exported(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """That run, and its FAS exported with both companions."""
-    encoders, out = "whisper_tiny.en_block2-tiny.en-minilm", whole.parent / "model"
+    encoders = "whisper_tiny.en_block2-tiny.en-minilm"
     models = {s: whole / f"exp/{s}-{encoders}/seed1" for s in ("fas", "words", "voice")}
-    arguments = ["--model", models["fas"], "--words", models["words"], "--voice", models["voice"], "--out", out]
-    done = run(sys.executable, "-m", "fas", "export", *arguments, env=ENV | {"PYTHONPATH": str(ROOT)})
-    assert done.returncode == 0, done.stderr
-    return whole, out
+    arguments = ["--model", models["fas"], "--words", models["words"], "--voice", models["voice"]]
+
+    def make(out: Path) -> None:
+        command = (sys.executable, "-m", "fas", "export", *arguments, "--out", out)
+        done = run(*command, env=ENV | {"PYTHONPATH": str(ROOT)})
+        assert done.returncode == 0, done.stderr
+
+    return whole, once(tmp_path_factory, "model", make)
 
 
 def free_port() -> int:

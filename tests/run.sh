@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The tests: makes the environment where it is missing, adds tests/requirements.txt to it, lints, runs pytest.
-# tests/run.sh [arguments of pytest]
+# tests/run.sh [arguments of pytest]; two processes share the tests, with -n 0 one runs them all and -s shows its output.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . ./path.sh
@@ -10,4 +10,5 @@ if ! _fas_satisfied "$FAS_PYTHON" tests/requirements.txt; then
 fi
 "$FAS_PYTHON" -m ruff check -q .
 "$(dirname "$FAS_PYTHON")/shellcheck" -x -P SCRIPTDIR run.sh path.sh cmd.sh steps/*.sh utils/*.sh local/*.sh tests/run.sh egs/*/*.sh benchmarks/run.sh .ci/run
-exec "$FAS_PYTHON" -m pytest "$@"
+export OMP_WAIT_POLICY=passive  # threads of one process that wait leave the core to the other's
+exec "$FAS_PYTHON" -m pytest -n 2 --dist loadgroup --no-loadscope-reorder "$@"

@@ -72,11 +72,16 @@ def test_learned_token_vectors_travel_with_the_model(whole: Path, tmp_path: Path
     """kind: spm, whose encoder is learned from the training transcripts: through run.sh --export-dir, then moved."""
     spm = tmp_path / "spm.yaml"
     spm.write_text("kind: spm\nvocab_size: 100\ndim: 16\n")
-    options = ["--text-conf", spm, "--seeds", 2, "--expdir", tmp_path / "exp", "--export-dir", tmp_path / "exp/model"]
+    dump = tmp_path / "dump"
+    dump.mkdir()
+    for made in ("ssl", "whisper"):
+        (dump / made).symlink_to(whole / "dump" / made)
+    folders = {"dumpdir": dump, "expdir": tmp_path / "exp", "export-dir": tmp_path / "exp/model"}
+    options = ["--text-conf", spm, "--seeds", 2, *(x for k, v in folders.items() for x in (f"--{k}", v))]
     done = run(*recipe(whole, "--stage", 3, *options), env=ENV)
     assert done.returncode == 0, done.stderr[-3000:]
     model = shutil.move(tmp_path / "exp/model", tmp_path / "model")
-    made = next((whole / "dump/text").glob("spm-*"))
+    made = next((dump / "text").glob("spm-*"))
     assert (model / "encoders/text/model/vectors.npy").read_bytes() == (made / "model/vectors.npy").read_bytes()
     shutil.rmtree(made)  # as on another machine
     folder = next((tmp_path / "exp").glob("fas-*-spm")) / "seed2/score/case_mini-test_congruent"
@@ -136,7 +141,7 @@ def test_files_folders_and_names(exported: tuple[Path, Path], tmp_path: Path, py
         assert all(0 <= m["start"] < m["end"] <= t["seconds"] + 0.11 for m in marks if "start" in m)
         assert any("piece" in m for m in marks)
     names = "\n".join(map(str, wavs)) + "\n"
-    done = fas("predict", "--model", model, "-", stdin=None, input=names)
+    done = fas("predict", "--model", model, "-", input=names)
     assert done.returncode == 0 and [x.split(": ")[0] for x in done.stdout.splitlines()] == list(map(str, wavs))
     done = fas("predict", "--model", model, "--labels", "bored", wavs[0])
     assert done.returncode == 1 and "--labels bored: the model has angry" in done.stderr

@@ -4,17 +4,15 @@ Bringing one up needs root; without, the tests are skipped.
 """
 
 import os
-import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, free_port, run
+from tests.conftest import ROOT, free_port, install, run, until
 
 SLURM = """ClusterName=toy
 SlurmctldHost={host}(127.0.0.1)
@@ -73,27 +71,9 @@ report_variables NONE
 REPORTING = "accounting=false reporting=false flush_time=00:00:15 joblog=false sharelog=00:00:00"
 
 
-def until(what: Callable[[], object], seconds: float = 60) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.2)
-
-
-def install(*packages: str) -> None:
-    """Debian packages; skips the tests where that can't be done."""
+def as_root() -> None:
     if os.getuid():
         pytest.skip("bringing up a cluster needs root")
-    if all((Path("/var/lib/dpkg/info") / f"{p}.list").exists() for p in packages):
-        return
-    if not shutil.which("apt-get"):
-        pytest.skip(f"no {' and '.join(packages)} on this machine and no apt-get to install them")
-    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-        done = run("apt-get", "-qq", *command, env=quiet)
-    if done.returncode:
-        pytest.skip(f"{' and '.join(packages)} could not be installed: {done.stderr.strip()[-200:]}")
 
 
 class Daemons:
@@ -111,7 +91,7 @@ class Daemons:
         for daemon in reversed(self.every):
             daemon.terminate()
             try:
-                daemon.wait(20)
+                daemon.wait(60)
             except subprocess.TimeoutExpired:
                 daemon.kill()
 
@@ -152,6 +132,7 @@ def environment(folder: Path, conf: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    as_root()
     install("slurm-wlm", "munge")
     folder = tmp_path_factory.mktemp("slurm")
     for name in ("state", "spool"):
@@ -182,6 +163,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def sge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Debian's Grid Engine as root on localhost, its root folder, cell and spool of its own."""
+    as_root()
     install("gridengine-master", "gridengine-exec", "gridengine-client")
     folder = tmp_path_factory.mktemp("sge")
     common, spool = folder / "default/common", folder / "spool"
@@ -197,7 +179,7 @@ def sge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     env |= {"SGE_QMASTER_PORT": str(free_port()), "SGE_EXECD_PORT": str(free_port())}
 
     def tool(*command: object) -> str:
-        done = run("timeout", "20", *command, env=env)
+        done = run("timeout", "300", *command, env=env)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
 
@@ -209,7 +191,7 @@ def sge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     daemons = Daemons(folder, env)
     try:
         daemons.start("sge_qmaster")
-        until(lambda: run("timeout", "5", "qconf", "-sh", env=env).returncode == 0)
+        until(lambda: run("timeout", "60", "qconf", "-sh", env=env).returncode == 0)
         tool("qconf", "-as", "localhost")
         change("-Ae", "host", HOST)
         own = {"min_uid": "0", "min_gid": "0", "execd_spool_dir": str(spool / "execd"), "load_report_time": "0:0:2"}
@@ -219,10 +201,10 @@ def sge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         daemons.start("sge_execd")
         queue = {"qname": "all.q", "hostlist": "localhost", "slots": str(CORES), "load_thresholds": "NONE"}
         change("-Aq", "all.q", changed(tool("qconf", "-sq"), queue | {"rerun": "TRUE", "pe_list": "NONE"}))
-        until(lambda: "lx-" in run("timeout", "5", "qstat", "-f", env=env).stdout)
+        until(lambda: "lx-" in run("timeout", "60", "qstat", "-f", env=env).stdout)
         yield Cluster(env, "sge", ("qstat", "-g", "d"))
     finally:
-        run("timeout", "20", "qdel", "-u", "root", env=env)
+        run("timeout", "60", "qdel", "-u", "root", env=env)
         daemons.stop()
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import outputs, recipe, run
-from tests.jobs.conftest import Cluster, until
+from tests.conftest import WAIT, outputs, recipe, run, until
+from tests.jobs.conftest import Cluster
 
 FIRST = "import os,sys,time; p=sys.argv[1]; new=not os.path.exists(p); open(p,'a').write('x'); "
 
@@ -61,7 +61,7 @@ def test_a_lost_task_is_submitted_again(cluster: Cluster, tmp_path: Path) -> Non
 
 def test_a_requeued_task_is_waited_for(slurm: Cluster, tmp_path: Path) -> None:
     """What preemption and node failure do: Slurm puts a running task back into its queue."""
-    code = FIRST + "new and time.sleep(60)"
+    code = FIRST + "new and time.sleep(3600)"
     launcher = slurm.start("JOB=1:1", tmp_path / "x.JOB.log", sys.executable, "-c", code, tmp_path / "began")
     until((tmp_path / "began").exists)
     number = slurm.number()
@@ -70,18 +70,18 @@ def test_a_requeued_task_is_waited_for(slurm: Cluster, tmp_path: Path) -> None:
     until(lambda: " PD " in "".join(slurm.queue()))
     now = ("scontrol", "update", f"JobId={number}", "StartTime=now")
     until(lambda: run(*now, env=slurm.env).returncode == 0)
-    _, said = launcher.communicate(timeout=200)
+    _, said = launcher.communicate(timeout=WAIT)
     assert launcher.returncode == 0, said
     assert (tmp_path / "began").read_text() == "xx"
 
 
 def test_a_rescheduled_task_of_grid_engine_is_waited_for(sge: Cluster, tmp_path: Path) -> None:
     """What happens to the tasks of a host that is lost or a queue that is suspended: they are started again."""
-    code = FIRST + "new and p.endswith('1') and time.sleep(300)"
+    code = FIRST + "new and p.endswith('1') and time.sleep(3600)"
     launcher = sge.start("JOB=1:2", tmp_path / "x.JOB.log", sys.executable, "-c", code, tmp_path / "JOB")
     until((tmp_path / "1").exists)
     assert run("qmod", "-rj", f"{sge.number()}.1", env=sge.env).returncode == 0
-    _, said = launcher.communicate(timeout=200)
+    _, said = launcher.communicate(timeout=WAIT)
     assert launcher.returncode == 0 and "submitted again" not in said, said
     assert [(tmp_path / j).read_text() for j in "12"] == ["xx", "x"]
 
@@ -120,19 +120,19 @@ def test_a_task_that_ends_behind_its_launcher_leaves_nothing(tmp_path: Path, pyt
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupting_the_launcher_cancels_the_array(cluster: Cluster, tmp_path: Path, number: int) -> None:
-    launcher = cluster.start("JOB=1:3", tmp_path / "log/x.JOB.log", "sleep", "100")
+    launcher = cluster.start("JOB=1:3", tmp_path / "log/x.JOB.log", "sleep", "3600")
     until((tmp_path / "log/x.1.log").exists)
     launcher.send_signal(number)
-    assert launcher.wait(20) == 128 + number
+    assert launcher.wait(WAIT) == 128 + number
     until(lambda: not cluster.queue())
     assert [p.name for p in (tmp_path / "log").iterdir() if "log." in p.name and "-" in p.name] == []
 
 
 def test_a_killed_launchers_array_is_cancelled_by_the_next_one(cluster: Cluster, tmp_path: Path) -> None:
-    launcher = cluster.start("JOB=1:1", tmp_path / "x.JOB.log", "sleep", "100")
+    launcher = cluster.start("JOB=1:1", tmp_path / "x.JOB.log", "sleep", "3600")
     until((tmp_path / "x.1.log").exists)
     launcher.kill()
-    launcher.wait()
+    launcher.wait(WAIT)
     assert cluster.number()
     done = cluster("JOB=1:1", tmp_path / "x.JOB.log", "true")
     assert done.returncode == 0 and "which an earlier launcher left behind" in done.stderr
@@ -143,10 +143,17 @@ def test_stages_1_to_3_as_slurm_arrays_equal_the_local_result(slurm: Cluster, wh
     """Byte for byte, after the arrays were cancelled in the middle and the stages were run again."""
     command = recipe(whole, "--stage", 1, "--stop-stage", 3, "--dumpdir", tmp_path / "dump")
     env = slurm.env | {"FAS_ENGINE": "slurm"}
-    first = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
-    until(lambda: list((tmp_path / "dump").rglob(".journal.1")), 120)
-    run("scancel", "--user", "root", env=env)
-    _, said = first.communicate(timeout=200)
+    with (tmp_path / "said").open("w") as said:
+        first = subprocess.Popen(command, env=env, stderr=said)
+
+    def is_ended() -> bool:
+        """Cancels whatever runs while a job is in the middle of its work, until no run is left."""
+        if list((tmp_path / "dump").rglob(".journal.1")):
+            run("scancel", "--user", "root", env=env)
+        return first.poll() is not None
+
+    until(is_ended)
+    said = (tmp_path / "said").read_text()
     assert first.returncode != 0 and "was ended by slurm (cancelled)" in said, said
     again = run(*command, env=env)
     assert again.returncode == 0, again.stderr[-3000:]

@@ -4,12 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, run
+from tests.conftest import ROOT, WAIT, run, until
 
 LAUNCHER = (sys.executable, ROOT / "utils" / "run.py")
 pytestmark = pytest.mark.usefixtures("python_path")
@@ -41,20 +40,15 @@ def test_no_shell_sees_the_command(tmp_path: Path) -> None:
 
 def test_children_end_with_the_launcher(tmp_path: Path) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        code = "import os,sys,time; open(sys.argv[1],'w').write(str(os.getpid())); time.sleep(60)"
+        code = "import os,sys,time; open(sys.argv[1],'w').write(str(os.getpid())); time.sleep(3600)"
         pids = [tmp_path / f"pid{number}.{j}" for j in (1, 2)]
         command = [*LAUNCHER, "JOB=1:2", tmp_path / "l.JOB", sys.executable, "-c", code, tmp_path / f"pid{number}.JOB"]
         launcher = subprocess.Popen([str(c) for c in command])
-        deadline = time.time() + 20
-        while not all(p.exists() and p.read_text() for p in pids) and time.time() < deadline:
-            time.sleep(0.05)
+        until(lambda pids=pids: all(p.exists() and p.read_text() for p in pids))
         launcher.send_signal(number)
-        assert launcher.wait(10) != 0
+        assert launcher.wait(WAIT) != 0
         for pid in (int(p.read_text()) for p in pids):
-            deadline = time.time() + 10
-            while alive(pid) and time.time() < deadline:
-                time.sleep(0.05)
-            assert not alive(pid), f"a job outlived its launcher after signal {number}"
+            until(lambda pid=pid: not alive(pid))  # else a job outlives its launcher
 
 
 def alive(pid: int) -> bool:
@@ -65,10 +59,16 @@ def alive(pid: int) -> bool:
 
 
 def test_jobs_share_the_gpus_in_turn(tmp_path: Path) -> None:
-    code = "import os,sys,time; time.sleep(0.3); print('sees', os.environ.get('CUDA_VISIBLE_DEVICES'))"
+    """Jobs 1 and 2, then 3 and 4, which wait for each other: so two run at any time."""
+    code = (
+        "import os,sys,time\nfrom pathlib import Path\nfolder, job = Path(sys.argv[1]), int(sys.argv[2])\n"
+        "(folder / f'began{job}').touch()\n"
+        "while not (folder / f'began{(job - 1 ^ 1) + 1}').exists(): time.sleep(0.05)\n"
+        "print('sees', os.environ.get('CUDA_VISIBLE_DEVICES'))"
+    )
     env = os.environ | {"CUDA_VISIBLE_DEVICES": "4,5,6,7"}
-    command = (*LAUNCHER, "--max-jobs-run", 2, "--gpu", 2, "JOB=1:4", tmp_path / "JOB", sys.executable, "-c", code)
-    assert run(*command, env=env).returncode == 0
+    job = (sys.executable, "-c", code, tmp_path, "JOB")
+    assert run(*LAUNCHER, "--max-jobs-run", 2, "--gpu", 2, "JOB=1:4", tmp_path / "JOB", *job, env=env).returncode == 0
     seen = [(tmp_path / str(job)).read_text().split()[-1] for job in (1, 2, 3, 4)]
     assert sorted(seen[:2]) == sorted(seen[2:]) == ["4,5", "6,7"]
 

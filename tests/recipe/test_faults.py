@@ -5,9 +5,9 @@ Kills at random moments: test_recipe.py, tests/features/test_parts.py; nodes and
 
 import os
 import random
+import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from fas.frontend.spm_text import SPMTextFrontend
 from fas.frontend.spm_text import train as train_spm
 from fas.training import train
 from fas.training.dataset import Store
-from tests.conftest import ENV, outputs, recipe, run
+from tests.conftest import ENV, JOBS, ROOT, outputs, recipe, run
 
 INPUTS = {"conf": "x"}
 SETTINGS = SPMTextConf(vocab_size=30, dim=8)
@@ -245,25 +245,39 @@ def test_patches_on_a_full_disk_are_an_error_not_a_bus_error(disk: Path, small: 
     assert Store(disk, 1).patches.shape == (1000, 200)
 
 
+LOSES_A_MOUNT = """#!/usr/bin/env bash
+set -euo pipefail
+run() {{ "{python}" "{root}/utils/run.py" --num-threads 1 "$@"; }}
+run JOB=1:1 "${{@:2}}"
+mount -t tmpfs none "{wavs}"
+run JOB=2:{jobs} "${{@:2}}"
+"""
+
+
 @root
 def test_a_lost_input_mount(whole: Path, tmp_path: Path) -> None:
-    """In the middle of the stage an empty mount point stands where the audio was."""
-    command = stage_1(whole, tmp_path)
-    process = subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, text=True)
-    wavs = whole / "corpora/case_mini/wav"
-    deadline = time.monotonic() + 200
-    while not list((tmp_path / "dump").rglob(".journal.1")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    """In the middle of the stage, when the first job has ended, an empty mount point stands where the audio was."""
+    wavs, launcher, out = tmp_path / "wav", tmp_path / "launcher", tmp_path / "out"
+    shutil.copytree(whole / "corpora/case_mini/wav", wavs)
+    data = datadir.read(whole / "data/case_mini")
+    data.wav = {u: str(wavs / Path(p).name) for u, p in data.wav.items()}
+    data.write(tmp_path / "data")
     if run("mount", "-t", "tmpfs", "none", wavs).returncode:
         pytest.skip("no tmpfs can be mounted")
+    run("umount", wavs)
+    launcher.write_text(LOSES_A_MOUNT.format(python=sys.executable, root=ROOT, wavs=wavs, jobs=JOBS))
+    launcher.chmod(0o755)
+    conf = ("--conf", ROOT / "conf/ssl/whisper_tiny.en_block2.yaml")
+    step = (ROOT / "steps/extract_ssl.sh", "--nj", JOBS, *conf)
     try:
-        _, said = process.communicate(timeout=200)
-        assert process.returncode != 0 and "no such file; put it there" in said, said
+        done = run(*step, "--cmd", launcher, tmp_path / "data", out, env=ENV)
+        assert done.returncode != 0 and "no such file; put it there" in done.stderr, done.stderr
     finally:
         run("umount", wavs)
-    done = run(*command, env=ENV)
+    done = run(*step, tmp_path / "data", out, env=ENV)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert outputs(tmp_path / "dump/ssl") == outputs(whole / "dump/ssl")
+    assert "job 1 is whole already" in (out / "log/extract.1.log").read_text()
+    assert outputs(out) == outputs(whole / "dump/ssl/whisper_tiny.en_block2/case_mini")
 
 
 def test_two_runs_at_once_on_the_same_folders(whole: Path, tmp_path: Path) -> None:

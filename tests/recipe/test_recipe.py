@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ENV, outputs, recipe, run
+from tests.conftest import ENV, outputs, processor_time, recipe, run
+
+ROUNDS = int(os.environ.get("FAS_KILL_ROUNDS", 7))
 
 
 def test_the_table(whole: Path) -> None:
@@ -30,21 +32,22 @@ def test_the_table(whole: Path) -> None:
 
 def test_a_second_run_finds_everything_whole(whole: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in whole.rglob("*") if p.suffix in (".ark", ".pt", ".wav")}
-    started = time.time()
+    started = processor_time()
     done = run(*recipe(whole), env=ENV)
-    assert done.returncode == 0 and time.time() - started < 60
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert processor_time() - started < 0.5 * float((whole / "seconds").read_text())
     assert before == {p: p.stat().st_mtime_ns for p in before}
     assert done.stderr.count("nothing to do") >= 6
 
 
+@pytest.mark.timeout(600 * ROUNDS)
 def test_killed_at_random_moments_ends_the_same(whole: Path, tmp_path: Path) -> None:
     """A round: a stage, each in turn, is killed with all its processes and run again. FAS_KILL_ROUNDS: their number."""
     systems = str(tmp_path / "fas.yaml")
     took = dict(re.findall(r"stage (\d) done in (\d+) s", (whole / "log").read_text()))
-    rounds, seed = int(os.environ.get("FAS_KILL_ROUNDS", 7)), int(os.environ.get("FAS_KILL_SEED", 0))
-    chance = random.Random(seed)
+    chance = random.Random(int(os.environ.get("FAS_KILL_SEED", 0)))
     killed = 0
-    for number in range(rounds):
+    for number in range(ROUNDS):
         stage, folder = number % 7, tmp_path / f"run{number // 7}"
         command = recipe(folder, "--seeds", 1, "--fas-conf", systems, "--stage", stage, "--stop-stage", stage)
         process = subprocess.Popen(
@@ -60,7 +63,7 @@ def test_killed_at_random_moments_ends_the_same(whole: Path, tmp_path: Path) -> 
         done = run(*command, env=ENV)
         took[str(stage)] = str(time.monotonic() - started)
         assert done.returncode == 0, f"round {number}, stage {stage}: {done.stderr[-3000:]}"
-        if stage == 6 or number == rounds - 1:
+        if stage == 6 or number == ROUNDS - 1:
             made, expected = outputs(folder), outputs(whole)
             assert made.keys() <= expected.keys()
             assert stage < 6 or {k for k in expected if k.startswith("exp/fas-") and "/seed1/" in k} <= made.keys()

@@ -14,13 +14,14 @@ import pytest
 import soundfile
 import yaml
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from fas.data import espeak, tables
 from fas.data.datadir import DataDir
-from tests.conftest import ROOT, free_port, run
+from tests.conftest import ROOT, WAIT, free_port, install, run, until
 
 FLAGS = [
     "--headless",
@@ -42,13 +43,7 @@ SHOTS = os.environ.get("FAS_SCREENSHOTS")  # a folder to keep the pictures in, t
 def chromium() -> tuple[str, str]:
     """Debian's chromium and its driver, put in by apt-get where they are missing and this is root."""
     if not shutil.which("chromedriver"):
-        if os.geteuid() or not shutil.which("apt-get"):
-            pytest.skip("no chromium: put in Debian's packages chromium and chromium-driver")
-        packages = ["chromium", "chromium-driver"]
-        run("apt-get", "update", "-qq")
-        done = run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages)
-        if done.returncode:
-            pytest.skip(f"no chromium: apt-get could not install it ({done.stderr.strip()[-200:]})")
+        install("chromium", "chromium-driver")
     return shutil.which("chromium"), shutil.which("chromedriver")
 
 
@@ -106,7 +101,7 @@ def overflows(browser: webdriver.Chrome) -> bool:
     return browser.execute_script("return document.documentElement.scrollWidth > window.innerWidth + 1")
 
 
-def wait(browser: webdriver.Chrome, seconds: float = 60) -> WebDriverWait:
+def wait(browser: webdriver.Chrome, seconds: float = WAIT) -> WebDriverWait:
     return WebDriverWait(browser, seconds)
 
 
@@ -236,13 +231,17 @@ def test_the_demo(browser: webdriver.Chrome, exported: tuple[Path, Path], speech
         [sys.executable, "-m", "fas", "demo", "--model", exported[1], "--port", str(port), "--max-seconds", "20"],
         env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
     )
+
+    def is_open() -> bool:
+        try:
+            browser.get(f"http://127.0.0.1:{port}/")
+        except WebDriverException:  # it does not listen yet
+            assert server.poll() is None
+            return False
+        return True
+
     try:
-        for _ in range(600):
-            try:
-                browser.get(f"http://127.0.0.1:{port}/")
-                break
-            except Exception:
-                time.sleep(0.2)
+        until(is_open)
         browser.find_element(By.ID, "file").send_keys(str(speech))
         wait(browser).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#answer .utterance"))
         answer = browser.find_element(By.ID, "answer").text
