@@ -23,3 +23,29 @@ def test_messages_of_the_faq_are_in_the_code() -> None:
         for piece in re.split(r"\.\.\.|'.*?'|--?\w+|\d+|\bof\b|:", message.removeprefix("error: ")):
             words = piece.strip(" ,;")
             assert len(words) < 12 or words in code, (message, words)
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_between_pages_of_the_repository_hold() -> None:
+    """READMEs and results link to files that exist, and to headings that they have."""
+    pages = [ROOT / "README.md", *sorted(ROOT.glob("benchmarks/*.md")), *sorted(ROOT.glob("egs/*/*.md"))]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text())]
+    assert len(links) > 30
+    for page, link in links:
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), f"{page}: {link} is not there"
+        assert not anchor or anchor in _anchors(target), f"{page}: {link} has no such heading"
+
+
+def test_the_readme_is_one_that_is_read_to_its_end() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) < 150
+    first_screen = "\n".join(lines[:20])
+    for part in ("egs/case/run.sh", "tests/run.sh", "egs/case/results.png", "arxiv.org/abs/2601.04564"):
+        assert part in first_screen, part
