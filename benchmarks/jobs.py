@@ -18,9 +18,8 @@ from side_by_side import add_row, options, ratios, spread
 from ssl_stage import checkpoints
 from whisper_stage import sample
 
-from fas.data import datadir
+from fas.data import check, datadir
 from fas.data.datadir import DataDir
-from fas.features import extract
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCTS = """
@@ -54,7 +53,7 @@ def compare(args: argparse.Namespace, name: str, step: str, conf: Path, data: Da
     chosen, out = args.work / "jobs/data", args.work / "jobs/out"
     shutil.rmtree(chosen, ignore_errors=True)
     data.write(chosen)
-    extract.check_audio(datadir.read(chosen))
+    check.check_audio(datadir.read(chosen))
     launcher = f"{os.environ['FAS_PYTHON']} {ROOT}/utils/run.py --num-threads 1"
     seconds: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(args.rounds):

@@ -20,10 +20,10 @@ from typing import Any
 
 import torch
 
-from fas.bin.extract import build
 from fas.data import datadir
 from fas.data.datadir import DataDir
 from fas.frontend import Encoded, Frontend
+from fas.frontend.build import build
 
 PACKAGES = ("torch", "openai-whisper", "faster-whisper", "ctranslate2", "s3prl", "transformers", "numpy")
 

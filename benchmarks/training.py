@@ -23,24 +23,24 @@ from ssl_stage import checkpoints
 
 from fas.data import audio, datadir
 from fas.frontend.s3prl import load_upstream
-from fas.training import train
+from fas.training import confs, train
 from fas.training.dataset import Dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = 2  # of the downstream, timed
 
 
-def load(work: Path) -> tuple[train.TrainConf, Dataset, Dataset]:
-    settings = train.load_conf(ROOT / "egs/ravdess/conf/fas.yaml")
+def load(work: Path) -> tuple[confs.TrainConf, Dataset, Dataset]:
+    settings = confs.load_conf(ROOT / "egs/ravdess/conf/fas.yaml")
     feats = {"ssl": work / "dump/ssl/whisper_base_block2_3", "whisper": work / "dump/whisper/base"}
-    sources = train.sources(settings.streams, feats)
+    sources = confs.sources(settings.streams, feats)
     parts = (
         Dataset([work / f"data/ravdess/fold1/{name}"], sources, list(datadir.EMOTIONS)) for name in ("train", "dev")
     )
     return settings, *parts
 
 
-def products(settings: train.TrainConf, rows: int, tokens: dict[str, int], dims: dict[str, int], back: bool) -> float:
+def products(settings: confs.TrainConf, rows: int, tokens: dict[str, int], dims: dict[str, int], back: bool) -> float:
     """Seconds of the matrix products of one batch: `rows` utterances, `tokens` of each stream."""
     d, classes, every = settings.width, len(datadir.EMOTIONS), sum(tokens.values())
     queries, heads = rows * settings.queries, settings.heads * settings.queries
@@ -61,7 +61,7 @@ def products(settings: train.TrainConf, rows: int, tokens: dict[str, int], dims:
     return total
 
 
-def floor(settings: train.TrainConf, train_set: Dataset, dev_set: Dataset, epochs: int) -> float:
+def floor(settings: confs.TrainConf, train_set: Dataset, dev_set: Dataset, epochs: int) -> float:
     total, dims = 0.0, {n: train_set.dim(n) for n in settings.streams}
     for epoch in range(epochs):
         order = np.random.default_rng(epoch).permutation(len(train_set))

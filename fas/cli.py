@@ -1,10 +1,11 @@
-"""What the command lines share: expected errors end in one clear line and exit status 1, not in a traceback."""
+"""What the command lines share: paths with {fold} and {system}, and errors in one clear line with exit status 1."""
 
 import errno
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from fas.errors import FASError
+from fas.errors import ConfError, FASError
 
 CURES = {
     errno.ENOSPC: "make room and run again: it goes on where it was",
@@ -29,3 +30,22 @@ def main(run: Callable[[], None]) -> None:
         sys.exit(f"error: {e.filename or 'writing'}: {e.strerror}; {CURES[e.errno]}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def parse_feats(values: list[str]) -> dict[str, Path]:
+    """["ssl=dump/ssl/x"] -> {"ssl": Path}."""
+    made = {}
+    for value in values:
+        kind, _, folder = value.partition("=")
+        if not folder:
+            raise ConfError(f"--feats {value}: must be KIND=FOLDER")
+        made[kind] = Path(folder)
+    return made
+
+
+def fill(pattern: str | Path, **names: str) -> Path:
+    """A path whose {fold} or {system} is filled in."""
+    text = str(pattern)
+    for name, value in names.items():
+        text = text.replace(f"{{{name}}}", value)
+    return Path(text)

@@ -93,7 +93,7 @@ def answer(model: FAS, path: Path, name: str, seconds: float) -> str:
         raise TooLarge(f"{name} lasts {found:.0f} s, more than {seconds:g}: cut it, or start with --max-seconds.")
     data = files([path], None)
     prediction = next(model.predict_set(data))
-    picture = page.Picture.of(prediction)
+    picture = prediction.picture
     picture.name = name
     return page.ENVIRONMENT.get_template("answer.html").render(
         picture=picture, tracks=page.Tracks(picture), prediction=prediction, why=WHY.get(prediction.winner or "", "")

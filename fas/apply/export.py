@@ -19,7 +19,8 @@ from fas.apply import graph
 from fas.data import corpora
 from fas.errors import ConfError
 from fas.report import page
-from fas.training import train
+from fas.training import checkpoint
+from fas.training.confs import settings_of
 
 PATHS = ("ckpt", "model", "folder")  # keys of an encoder's conf that may name a path
 CASE_MINI = (
@@ -83,9 +84,9 @@ def _carry(kind: str, values: dict[str, Any], out: Path) -> dict[str, Any]:
 
 def _write(model: Path, described: dict[str, Any], labels: str, out: Path) -> None:
     """Conf, labels, weights and graph of one head."""
-    checkpoint = train.load_checkpoint(model / "best.pt")
-    head = train.build_model(train.settings_of(described), checkpoint["dims"], len(labels.split()))
-    head.load_state_dict(checkpoint["state"])
+    weights = checkpoint.load(model / "best.pt")
+    head = checkpoint.build_model(settings_of(described), weights["dims"], len(labels.split()))
+    head.load_state_dict(weights["state"])
     (out / "model.safetensors").write_bytes(save({k: v.contiguous() for k, v in head.state_dict().items()}))
     graph.write(head.eval(), out / "model.onnx")
     (out / "labels").write_text(labels, encoding="utf-8")

@@ -18,35 +18,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from fas import conf, frontend
-from fas.bin.extract import build
 from fas.data import audio
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
+from fas.frontend.build import build
 from fas.model import FASHead
+from fas.report import page
 from fas.scoring import score
-from fas.training import train
+from fas.scoring.evidence import Emotion, Mark, marks_of, span
+from fas.training import checkpoint
+from fas.training.confs import StreamConf, TrainConf, settings_of
 from fas.training.dataset import Batch, pack, to_patches
 
 AT_ONCE = 16  # utterances that are encoded together
 COMPANIONS = ("words", "voice")
-
-
-@dataclass
-class Mark:
-    """One token: its share of the attention (0: not kept), and its time in seconds or the piece of text that it is."""
-
-    weight: float
-    start: float | None = None
-    end: float | None = None
-    piece: str | None = None
-
-
-@dataclass
-class Emotion:
-    """A label, and the posterior of each."""
-
-    label: str
-    posteriors: dict[str, float]
 
 
 @dataclass
@@ -95,10 +80,15 @@ class Prediction:
         }
         return made
 
-    def _repr_html_(self) -> str:
-        from fas.report import page
+    @property
+    def picture(self) -> page.Picture:
+        """What a page shows of it."""
+        verdicts = {"words": self.words, "voice": self.voice, "both": Emotion(self.label, self.posteriors)}
+        known = {k: v for k, v in verdicts.items() if v}
+        return page.Picture(self.name, self.path, self.heard, known, self.attention)
 
-        return page.utterance(page.Picture.of(self))
+    def _repr_html_(self) -> str:
+        return page.utterance(self.picture)
 
 
 class FAS:
@@ -189,42 +179,24 @@ class FAS:
             if pieces is None:
                 trim_db = self.encoders[kind].settings.trim_db
                 times = span(data.wav[utt], trim_db, len(encoded[values["feats"]]))
-            marks[stream] = marks_of(places, train.StreamConf(**values).patch, times, pieces)
+            marks[stream] = marks_of(places, StreamConf(**values).patch, times, pieces)
         heard = encoded.get("whisper/text", "")
         label = max(posteriors, key=posteriors.get)
         seconds = data.utt2dur[utt]
         return Prediction(utt, data.wav[utt], label, posteriors, heard, **others, seconds=seconds, attention=marks)
 
     def _run(
-        self, head: FASHead, settings: train.TrainConf, encoded: dict[str, Any], allowed: np.ndarray
+        self, head: FASHead, settings: TrainConf, encoded: dict[str, Any], allowed: np.ndarray
     ) -> tuple[dict[str, float], score.Kept]:
         patches, lengths = {}, {}
         for name, values in settings.streams.items():
-            stream = train.StreamConf(**values)
+            stream = StreamConf(**values)
             made = pack([to_patches(encoded[stream.feats], stream.patch)], stream.cmn)
             patches[name], lengths[name] = made, torch.tensor([len(made)])
         utterance = Batch(patches, lengths, torch.zeros(1, dtype=torch.long)).to(self.device)
         posteriors, kept = score.predict_one(head, utterance)
         masked = posteriors * allowed
         return dict(zip(self.labels, (masked / masked.sum()).tolist(), strict=True)), kept
-
-
-def span(path: str | Path, trim_db: float | None, frames: int) -> tuple[float, float]:
-    """When the first of an utterance's frames begins, and how long one lasts, in seconds."""
-    samples = audio.read(path)
-    first, last = audio.bounds(samples, trim_db) if trim_db is not None else (0, len(samples))
-    return first / audio.SAMPLE_RATE, (last - first) / audio.SAMPLE_RATE / frames
-
-
-def marks_of(
-    places: list[list[float]], patch: int, times: tuple[float, float] | None, pieces: list[str] | None
-) -> list[Mark]:
-    """[place, attention] of the kept tokens -> marks: with their times (see `span`), or for each piece of a text."""
-    if pieces is not None:
-        weights = {int(place): weight for place, weight in places}
-        return [Mark(weights.get(i, 0.0), piece=piece) for i, piece in enumerate(pieces)]
-    begin, length = times
-    return [Mark(w, begin + p * patch * length, begin + (p + 1) * patch * length) for p, w in places]
 
 
 def files(paths: Iterable[str | Path], language: str | None) -> DataDir:
@@ -238,9 +210,9 @@ def files(paths: Iterable[str | Path], language: str | None) -> DataDir:
     return data
 
 
-def _head(folder: Path, described: dict[str, Any], classes: int, device: str) -> tuple[FASHead, train.TrainConf]:
-    settings = train.settings_of(described)
-    head = train.build_model(settings, described["dims"], classes)
+def _head(folder: Path, described: dict[str, Any], classes: int, device: str) -> tuple[FASHead, TrainConf]:
+    settings = settings_of(described)
+    head = checkpoint.build_model(settings, described["dims"], classes)
     try:
         head.load_state_dict(load_file(folder / "model.safetensors"))
     except (OSError, RuntimeError, SafetensorError) as e:

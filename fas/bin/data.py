@@ -38,7 +38,7 @@ def run() -> None:
     if args.command == "validate":
         data, problems = datadir.load(args.dir)
         if args.audio and not (problems and args.skip_bad):  # a broken directory is named, never changed
-            from fas.features.extract import check_audio
+            from fas.data.check import check_audio
 
             try:
                 check_audio(data, args.skip_bad, args.allow_pipes)

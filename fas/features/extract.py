@@ -1,8 +1,6 @@
 """What stages 1 to 3 share: run one job of an encoder over its part of a set, and merge the parts of all jobs."""
 
-import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,74 +10,23 @@ from tqdm import tqdm
 
 from fas import conf, stamp
 from fas import frontend as frontends
-from fas.data import audio, datadir, tables
-from fas.errors import AudioError, DataError
+from fas.data import datadir, tables
+from fas.errors import DataError
 from fas.features import ark
 from fas.features.parts import Parts
 from fas.frontend import Frontend
 
 FRAMES = "utt2num_frames"
-CHECKED = ".audio.json"  # mark of a data directory whose audio files are sound
-
-
-def bad_audio(data: datadir.DataDir, allow_pipes: bool) -> dict[str, str]:
-    """Utterances whose audio can't be used, and why; every file is decoded from end to end, on all cores."""
-
-    def reason(utt: str) -> str:
-        try:
-            audio.read(data.wav[utt], allow_pipes)
-        except AudioError as e:
-            return str(e)
-        return ""
-
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # decoders work without Python's lock
-        reasons = dict(zip(data.utts, pool.map(reason, data.utts), strict=True))
-    return {utt: why for utt, why in reasons.items() if why}
-
-
-def check_audio(data: datadir.DataDir, skip_bad: bool = False, allow_pipes: bool = False) -> None:
-    """Look once at every audio file of a data directory.
-
-    Raises DataError naming all that can't be used, or with skip_bad takes them out of the data directory and its
-    subsets and lists them in its file `skipped`, with the reason. Pipes are run with allow_pipes, and else are an error
-    even with skip_bad.
-    """
-    pipes = [u for u in data.utts if audio.is_pipe(data.wav[u])]
-    if pipes and not allow_pipes:
-        says = "is a pipe, which is run only with --allow-pipes true; allow it or name a file"
-        raise DataError([f"{data.path / 'wav.scp'}: utterance {u!r} {says}" for u in pipes])
-    with stamp.locked(data.path / ".audio.lock"):
-        _check_audio(data, skip_bad, allow_pipes)
-
-
-def _check_audio(data: datadir.DataDir, skip_bad: bool, allow_pipes: bool) -> None:
-    try:
-        if stamp.is_whole(data.path, {"audio": data.fingerprint()}, CHECKED):
-            return
-    except (OSError, ValueError):  # a file is not there, or can't be
-        pass
-    bad = bad_audio(data, allow_pipes)
-    if bad and not skip_bad:
-        raise DataError([f"{data.path}: utterance {utt!r}: {why}" for utt, why in bad.items()])
-    if bad:
-        listed = data.path / "skipped"
-        before = tables.read_table(listed) if listed.exists() else {}
-        tables.write_table(listed, before | bad)
-        for folder in datadir.with_subsets(data.path):
-            datadir.read(folder).subset(lambda u: u not in bad).write(folder)
-        stamp.log(f"{data.path}: {len(bad)} utterances skipped, listed in {listed}")
-        data = datadir.read(data.path)
-    stamp.mark_whole(data.path, {"audio": data.fingerprint()}, [], CHECKED)
 
 
 def run_job(
     frontend: Frontend, settings: Any, data: datadir.DataDir, out: Path, job: int, inputs: dict[str, str]
 ) -> None:
     """Encode the utterances of `data` into out/feats.JOB.ark and its like; resumes behind the last whole batch."""
-    outputs, tables, names = frontends.outputs(settings), frontends.tables(settings), []
+    outputs, texts, names = frontends.outputs(settings), frontends.tables(settings), []
     for output in outputs:
         names += [_name(output, part, job) for part in ("feats.{}.ark", "feats.{}.scp", FRAMES + ".{}")]
-    names += [f"{table}.{job}" for table in tables]
+    names += [f"{table}.{job}" for table in texts]
     with stamp.locked(out / f".lock.{job}"):
         parts = Parts(out, job, names, inputs)
         if parts.is_whole:
@@ -94,7 +41,7 @@ def run_job(
                 for utt, encoded in zip(batch, encode(frontend, batch, data), strict=True):
                     for output in outputs:
                         _write_frames(parts, out, output, job, utt, encoded[output])
-                    for table in tables:
+                    for table in texts:
                         parts.files[f"{table}.{job}"].write(f"{utt} {encoded[table]}".rstrip().encode() + b"\n")
                 parts.commit()
                 bar.update(len(batch))

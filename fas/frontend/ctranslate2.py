@@ -16,14 +16,14 @@ import json
 import math
 import os
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 import numpy as np
 import torch
-from torch.overrides import TorchFunctionMode
 from whisper.model import AudioEncoder, ModelDimensions, TextDecoder, Whisper
+
+from fas.frontend.uninitialised import Uninitialised
 
 BINARY_VERSION = 6
 DTYPES = ("float32", "int8", "int16", "int32", "float16", "bfloat16")  # in the order of their numbers in the file
@@ -33,27 +33,6 @@ MAX_RANK = 8  # Whisper needs 3: a larger one is a corrupt byte
 REQUIRED = {"activation": 3, "pre_norm": 1, "scale_embeddings": 0, "alibi": 0, "start_from_zero_embedding": 0}
 # Settings that say nothing about the network once the required ones hold (config.json names the alignment heads).
 UNUSED = ("alignment_layer", "alignment_heads", "alibi_use_positive_positions", "scale_alibi")
-
-
-class Uninitialised(TorchFunctionMode):
-    """Modules made within it draw no random weights, since theirs are to be read; on "meta" they have shapes alone.
-
-    `with torch.device("meta")` would do for shapes, but takes seconds to import what Whisper's positions and mask call
-    there.
-    """
-
-    def __init__(self, device: str = "cpu") -> None:
-        super().__init__()
-        self.device = device
-
-    def __torch_function__(self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None) -> object:
-        kwargs, name = dict(kwargs or {}), getattr(func, "__name__", "")
-        in_place = name.endswith("_") and not name.endswith("__")  # changes no shape
-        if getattr(func, "__module__", None) == "torch.nn.init" or (in_place and self.device == "meta"):
-            return args[0] if args else kwargs["tensor"]
-        if func is torch.empty and kwargs.get("device") is None:  # given: by a mode within this one
-            kwargs["device"] = self.device
-        return func(*args, **kwargs)
 
 
 def load(folder: Path) -> Whisper:

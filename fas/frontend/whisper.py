@@ -21,6 +21,7 @@ from whisper.utils import compression_ratio
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import Encoded, WhisperBlockConf, WhisperConf, ctranslate2, fetch, load_audio, packed
+from fas.frontend.uninitialised import Uninitialised
 
 TOKENS_PER_SECOND = 12  # fast speech has some 6 words/s; text that needs more tokens than this is a loop
 TOKENS_AT_LEAST = 16
@@ -41,7 +42,7 @@ def load(name: str, device: str) -> Whisper:
         if name.startswith(("/", ".", "~")):
             raise ConfError(f"model {path}: no such file or folder; nothing else was looked up")
         path = fetch.whisper_model(name)
-    with warnings.catch_warnings(), ctranslate2.Uninitialised():
+    with warnings.catch_warnings(), Uninitialised():
         warnings.simplefilter("ignore")
         model = ctranslate2.load(path) if path.is_dir() else whisper.load_model(str(path), device="cpu")
     return model.to(device).float().eval()

@@ -4,16 +4,14 @@ import base64
 import io
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import yaml
 from jinja2 import Environment, PackageLoader
 
 from fas.data import audio
-
-if TYPE_CHECKING:
-    from fas.apply.predict import Emotion, Mark, Prediction
+from fas.scoring.evidence import Emotion, Mark
 
 ENVIRONMENT = Environment(
     loader=PackageLoader("fas.report"), autoescape=lambda name: not (name or "").endswith(".md"), trim_blocks=True
@@ -38,19 +36,9 @@ class Picture:
     name: str
     path: str
     heard: str
-    verdicts: dict[str, "Emotion"]
-    marks: dict[str, list["Mark"]]
+    verdicts: dict[str, Emotion]
+    marks: dict[str, list[Mark]]
     facts: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, prediction: "Prediction") -> "Picture":
-        """Of an exported model's prediction."""
-        from fas.apply.predict import Emotion
-
-        both = Emotion(prediction.label, prediction.posteriors)
-        verdicts = {"words": prediction.words, "voice": prediction.voice, "both": both}
-        known = {k: v for k, v in verdicts.items() if v}
-        return cls(prediction.name, prediction.path, prediction.heard, known, prediction.attention)
 
 
 def utterance(picture: Picture) -> str:
@@ -80,7 +68,7 @@ class Tracks:
         self.words = {s: joined(marks) for s, marks in picture.marks.items() if s not in timed}
         self.shares = {s: sum(m.weight for m in marks) for s, marks in picture.marks.items()}
 
-    def _box(self, mark: "Mark", most: float) -> dict[str, float]:
+    def _box(self, mark: Mark, most: float) -> dict[str, float]:
         start, end = (1000 * min(1.0, t / self.seconds) for t in (mark.start, mark.end))
         return {"x": start, "width": max(1.0, end - start), "opacity": 0.12 + 0.88 * mark.weight / max(most, 1e-9)}
 
@@ -137,7 +125,7 @@ def sound(samples: np.ndarray) -> str:
     return f"data:audio/flac;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def joined(marks: list["Mark"]) -> list[dict[str, Any]]:
+def joined(marks: list[Mark]) -> list[dict[str, Any]]:
     """Pieces of a text as words: WordPiece's ## and SentencePiece's ▁ say where a word goes on or begins."""
     marked = any("▁" in (m.piece or "") for m in marks)
     made: list[dict[str, Any]] = []

@@ -3,20 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 
-from fas import stamp
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
-
-def save(figure: Any, path: Path) -> None:
-    """Write a figure, moved into place whole."""
-    with stamp.write_aside(path, "wb") as f:
-        figure.savefig(f, format="png", dpi=120)
-    plt.close(figure)
+from fas.figures import plt, save
 
 
 def accuracies(tables: dict[str, dict[str, dict[str, Any]]], path: Path) -> None:
@@ -82,32 +71,3 @@ def attention_over_time(rows: dict[str, dict[str, Any]], path: Path) -> None:
     save(figure, path)
 
 
-def curves(history: list[dict[str, float]], best: int, path: Path) -> None:
-    """Losses and dev UAR over epochs."""
-    epochs = [r["epoch"] for r in history]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-    for key, label in (("train_loss", "train"), ("dev_loss", "dev")):
-        left.plot(epochs, [r[key] for r in history], label=label)
-    left.set(xlabel="epoch", ylabel="cross entropy")
-    left.legend()
-    right.plot(epochs, [100 * r["dev_uar"] for r in history])
-    right.axvline(best, color="0.6", linestyle=":", label=f"chosen: epoch {best}")
-    right.set(xlabel="epoch", ylabel="dev UAR (%)")
-    right.legend()
-    save(figure, path)
-
-
-def confusion(counts: np.ndarray, labels: list[str], result: dict[str, Any], path: Path) -> None:
-    """Rows: the reference; colour: share of the row; figures: utterances."""
-    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    figure, axes = plt.subplots(figsize=(5.4, 4.8), layout="constrained")
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
-    axes.set_yticks(range(len(labels)), labels)
-    for i, row in enumerate(counts):
-        for j, count in enumerate(row):
-            axes.text(j, i, str(count), ha="center", va="center", color="white" if share[i, j] > 0.5 else "black")
-    mark = ", transductive" if result["transductive"] else ""
-    axes.set(xlabel="label given", ylabel="emotion of the voice")
-    axes.set_title(f"{result['set']}: accuracy {100 * result['accuracy']:.1f} %{mark}", fontsize=10)
-    save(figure, path)

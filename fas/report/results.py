@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from fas import conf
-from fas.apply.predict import Emotion, marks_of, span
 from fas.report import page
 from fas.scoring import analysis
-from fas.training import train
+from fas.scoring.evidence import Emotion, marks_of, span
+from fas.training.confs import StreamConf
 
 TELLING = 6  # utterances of each kind
 Cells = dict[tuple[str, str], analysis.Cell]
@@ -187,7 +187,7 @@ class Shown:
         described = conf.load(cell.folders[0].parents[1] / "conf.yaml")
         made = {}
         for stream, places in evidence[utt][0].items():
-            values = train.StreamConf(**described["streams"][stream])
+            values = StreamConf(**described["streams"][stream])
             kind, _, below = values.feats.partition("/")
             if kind not in self.sources.feats:
                 continue

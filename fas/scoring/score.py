@@ -10,26 +10,27 @@ import torch
 from fas import stamp, threads
 from fas.metrics import scores
 from fas.model import FASHead, QueryFusion
-from fas.report import plots
-from fas.training import train
+from fas.scoring import confusion
+from fas.training import checkpoint, logreg
+from fas.training.confs import TrainConf
 from fas.training.dataset import Batch, Dataset
 
 Kept = dict[str, list[list[float]]]  # stream -> [place, attention] of each kept token
 
 
 @torch.inference_mode()
-def predict(model: Path, settings: train.TrainConf, data: Dataset, evidence: IO[str]) -> np.ndarray:
+def predict(model: Path, settings: TrainConf, data: Dataset, evidence: IO[str]) -> np.ndarray:
     """(utterances, classes) posteriors of the model folder's best checkpoint, and what the queries attended to.
 
     To `evidence`, for heads with queries, goes a JSON line for each utterance: utt, and stream -> [place, attention] of
     each kept token, the place counted in tokens; the attention over all streams sums to 1.
     """
-    checkpoint = train.load_checkpoint(model / "best.pt")
+    weights = checkpoint.load(model / "best.pt")
     if settings.system == "logreg":
-        return train.logreg_posteriors(checkpoint["state"], data)
+        return logreg.posteriors(weights["state"], data)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    head = train.build_model(settings, checkpoint["dims"], len(data.labels))
-    head.load_state_dict(checkpoint["state"])
+    head = checkpoint.build_model(settings, weights["dims"], len(data.labels))
+    head.load_state_dict(weights["state"])
     head.to(device).eval()
     posteriors = np.empty((len(data), len(data.labels)))
     for i, part in enumerate(data.batches(1)):
@@ -83,4 +84,4 @@ def write(out: Path, data: Dataset, masked: np.ndarray, labels: list[str], resul
             f.write(f"{utt} {labels[reference]} {labels[row.argmax()]} {posteriors}\n")
     with stamp.write_aside(out / "result.json") as f:
         json.dump(result, f, indent=1)
-    plots.confusion(np.array(result["confusion"]), labels, result, out / "confusion.png")
+    confusion.draw(np.array(result["confusion"]), labels, result, out / "confusion.png")

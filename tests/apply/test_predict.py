@@ -14,11 +14,11 @@ import torch
 import yaml
 
 from fas import FAS
-from fas.apply import export, predict
+from fas.apply import export
 from fas.data import tables
 from fas.errors import ConfError
 from fas.report import page
-from fas.scoring import analysis
+from fas.scoring import analysis, evidence
 from tests.conftest import ENV, JOBS, ROOT, recipe, run
 
 
@@ -196,7 +196,7 @@ def test_a_local_checkpoint_travels_with_the_model(tmp_path: Path) -> None:
 
 def test_words_of_pieces() -> None:
     def texts(*pieces: str) -> list[str]:
-        return [w["text"] for w in page.joined([predict.Mark(0.1, piece=p) for p in pieces])]
+        return [w["text"] for w in page.joined([evidence.Mark(0.1, piece=p) for p in pieces])]
 
     assert texts("[CLS]", "play", "##ing", "now", "[SEP]") == ["start", "playing", "now", "end"]
     assert texts("<s>", "▁I", "▁lo", "ve") == ["start", "I", "love"]

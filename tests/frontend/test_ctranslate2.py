@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fas.frontend import ctranslate2
+from fas.frontend import ctranslate2, uninitialised
 
 NUMBERS = {"float32": 0, "int8": 1, "int16": 2, "int32": 3, "float16": 4, "bfloat16": 5}
 MELS, CONTEXT, WIDTH, HEADS, VOCABULARY, TEXT = 4, 6, 8, 2, 11, 5
@@ -92,8 +92,8 @@ def test_small_model_is_split_and_renamed(tmp_path: Path) -> None:
 
 def test_shapes_take_no_memory_while_a_model_is_loaded() -> None:
     """The check of a file's shapes runs within the loading, where modules are made for real."""
-    with ctranslate2.Uninitialised():
-        with ctranslate2.Uninitialised("meta"):
+    with uninitialised.Uninitialised():
+        with uninitialised.Uninitialised("meta"):
             assert torch.nn.Linear(3, 2).weight.is_meta
         assert torch.nn.Linear(3, 2).weight.device.type == "cpu"
 

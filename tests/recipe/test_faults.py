@@ -23,7 +23,7 @@ from fas.features import ark, extract
 from fas.frontend import SPMTextConf
 from fas.frontend.spm_text import SPMTextFrontend
 from fas.frontend.spm_text import train as train_spm
-from fas.training import train
+from fas.training import checkpoint, train
 from fas.training.dataset import Store
 from tests.conftest import ENV, JOBS, ROOT, outputs, recipe, run
 
@@ -96,14 +96,14 @@ def test_any_flipped_byte_of_a_checkpoint_is_found_or_harmless(tmp_path: Path) -
     path = tmp_path / "best.pt"
     torch.manual_seed(0)
     saved = {"state": {"weight": torch.randn(7, 5), "bias": torch.randn(7)}, "epoch": 3}
-    train.save(path, saved)
+    checkpoint.save(path, saved)
     whole = path.read_bytes()
     found = 0
     for place in range(len(whole)):
         stamp.mark_whole(tmp_path, INPUTS, ["best.pt"])
         flip(path, place)
         try:
-            loaded = train.load_checkpoint(path)
+            loaded = checkpoint.load(path)
         except ConfError as e:
             found += 1
             assert "best.pt: not a readable checkpoint" in str(e)

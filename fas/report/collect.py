@@ -1,0 +1,143 @@
+"""Scores of systems, folds and seeds, and what follows from them: figures of sets, and who wins in conflicts."""
+
+import json
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fas import conf
+from fas.cli import fill
+from fas.data import tables
+from fas.errors import ConfError, DataError
+from fas.scoring import analysis
+
+Cells = dict[tuple[str, str], analysis.Cell]
+
+
+def collect(model: str, systems: list[str], folds: list[str], seeds: list[int]) -> Cells:
+    """(system, set) -> its scores; the fold is taken out of a set's name."""
+    cells: Cells = defaultdict(analysis.Cell)
+    for system in systems:
+        for fold in folds:
+            for seed in seeds:
+                folder = fill(model, system=system, fold=fold) / f"seed{seed}" / "score"
+                for path in sorted(folder.glob("*/result.json")):
+                    result = json.loads(path.read_text())
+                    shown = re.sub(r"-fold[^-]+", "", result["set"])
+                    cells[system, shown].add(seed, analysis.read_hyp(path.parent / "hyp"), result, path.parent)
+    if not cells:
+        raise ConfError(f"no scores below {model}; run stages 4 and 5 first")
+    return cells
+
+
+def add_external(cells: Cells, name: str, path: Path) -> None:
+    """Score a file of `utterance label` lines on every set that it has all utterances of. Raises DataError."""
+    table = tables.read_table(path, ordered=False)
+    found = False
+    for shown in sorted({s for _, s in cells}):
+        cell = next(c for (_, s), c in cells.items() if s == shown)
+        pool = cell.every[0]
+        if not set(pool.utts) <= table.keys():
+            continue
+        if unknown := sorted({table[u] for u in pool.utts} - set(pool.labels)):
+            raise DataError([f"{path}: the label {e!r} is none of {' '.join(pool.labels)}" for e in unknown])
+        given = np.array([pool.labels.index(table[u]) for u in pool.utts])
+        hyp = analysis.Hypotheses(pool.labels, pool.utts, pool.references, given, np.eye(len(pool.labels))[given])
+        cells[name, shown].add(0, hyp, cell.info | {"transductive": False})
+        found = True
+    if not found:
+        raise DataError([f"{path}: has no whole set; a set's utterances are in its score folders' hyp files"])
+
+
+def read_tables(root: Path, name: str) -> dict[str, str]:
+    """A table of all data directories together."""
+    made: dict[str, str] = {}
+    for path in sorted(root.glob(f"*/{name}")):
+        made |= tables.read_table(path, empty_ok=True)
+    return made
+
+
+def dev_figures(model: str, system: str, folds: list[str], seeds: list[int]) -> dict[str, float] | None:
+    """Mean and deviation over seeds of the dev UAR (mean over folds) of the chosen epochs; None for outside systems."""
+    by_seed = []
+    for seed in seeds:
+        paths = [fill(model, system=system, fold=f) / f"seed{seed}" / "conf.yaml" for f in folds]
+        if all(p.exists() for p in paths):
+            by_seed.append(float(np.mean([conf.load(p)["chosen"]["dev_uar"] for p in paths])))
+    return analysis.mean_std(by_seed) if by_seed else None
+
+
+def compare(rows: dict[str, dict[str, Any]], cells: dict[str, analysis.Cell], reference: str, speakers: dict) -> None:
+    """Add to each row its difference to the reference system, and the corrected p of the paired test."""
+    if reference not in cells:
+        return
+    base = cells[reference].correct()
+    others = [s for s in rows if s != reference]
+    values = [analysis.paired_test(cells[s].correct(), base, speakers) for s in others]
+    for system, p in zip(others, analysis.holm(values), strict=True):
+        difference = rows[system]["accuracy"]["mean"] - rows[reference]["accuracy"]["mean"]
+        rows[system] |= {"difference": difference, "p": p}
+
+
+def analyse_conflict(
+    cells: Cells, words_system: str, tokens: dict[str, list[str]], utt2sem: dict[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Set -> system -> conflict figures; subsets of one data directory with utt2sem are taken together.
+
+    tokens: utterance -> its pieces of text. Without utt2sem the words are what `words_system` says they are.
+    """
+    made: dict[str, dict[str, Any]] = {}
+    for home, systems in joined(cells, utt2sem).items():
+        first = next(iter(systems.values()))
+        if any(u in utt2sem for u in first.every[0].utts):
+            cut = analysis.slices(first, utt2sem)
+        elif words_system in systems:
+            cut = analysis.predicted_slices(first, systems[words_system])
+        else:
+            continue
+        if not cut.conflict:
+            continue
+        made[home] = {s: analysis.conflict(c, cut) for s, c in systems.items()}
+        for system, cell in systems.items():
+            if evidence := analysis.read_evidence(cell.folders):
+                made[home][system] |= attended(cell, cut, evidence, tokens)
+    return made
+
+
+def joined(cells: Cells, utt2sem: dict[str, str]) -> dict[str, dict[str, analysis.Cell]]:
+    """Set -> system -> scores, where the subsets of a data directory with utt2sem are one set."""
+    groups: dict[str, dict[str, analysis.Cell]] = defaultdict(dict)
+    for (system, name), cell in cells.items():
+        known = any(u in utt2sem for u in cell.every[0].utts)
+        home = name.split("-")[0] if known else name
+        whole = groups[home].setdefault(system, analysis.Cell())
+        for seed, pools in cell.pools.items():
+            for pool in pools:
+                whole.add(seed, pool, cell.info)
+        whole.folders += cell.folders
+    return groups
+
+
+def attended(
+    cell: analysis.Cell, cut: analysis.Slices, evidence: dict[str, Any], tokens: dict[str, list[str]]
+) -> dict[str, Any]:
+    """Where a system's attention goes in congruent and in conflicting utterances: streams, times, words."""
+    kinds = {"congruent": cut.congruent, "conflict": cut.conflict}
+    row: dict[str, Any] = {"attention": {k: analysis.attention_shares(evidence, u) for k, u in kinds.items()}}
+    streams = list(next(iter(row["attention"].values()), {}))
+    row["over_time"] = {
+        s: {k: analysis.attention_over_time(evidence, u, s).tolist() for k, u in kinds.items()} for s in streams
+    }
+    for stream in {s for f in cell.folders for s in text_streams(f)}:
+        words = analysis.attended_words(evidence, tokens, cut.conflict + cut.congruent, stream)
+        row["attended_words"] = [w for w in words if w[2] >= 5 * len(cell.pools)]
+    return row
+
+
+def text_streams(score: Path) -> list[str]:
+    """Names of the streams that hold text tokens, from the conf of a score folder's model."""
+    streams = conf.load(score.parents[1] / "conf.yaml")["streams"]
+    return [n for n, s in streams.items() if s["feats"] == "text"]

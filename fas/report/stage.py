@@ -1,0 +1,111 @@
+"""The end of stage 6: what a report is made from, and its files; finding out that it is whole imports no numpy."""
+
+import json
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fas import conf, stamp
+from fas.cli import fill
+from fas.report import tables
+
+DONE = ".report.json"
+
+
+@dataclass
+class Wanted:
+    """What a report is to show.
+
+    model: folder of a model, with {system} and {fold} in it, below which seedN lie; roles: words, voice and both -> the
+    system that plays this part; feats: kind -> feature folders; external: name of an outside system -> its labels;
+    published: figures of others.
+    """
+
+    out: Path
+    datadir: Path
+    model: str
+    systems: list[str]
+    folds: list[str]
+    seeds: list[int]
+    roles: dict[str, str]
+    feats: dict[str, Path]
+    external: dict[str, Path]
+    published: Path | None
+
+    def models(self, system: str) -> list[Path]:
+        """Folders of a system's trainings, one a fold and seed."""
+        folders = [fill(self.model, system=system, fold=fold) for fold in self.folds]
+        return [folder / f"seed{seed}" for folder in folders for seed in self.seeds]
+
+    def inputs(self) -> dict[str, str]:
+        """Digests of all that the page and the tables are made from, this program among that."""
+        results = [p for s in self.systems for m in self.models(s) for p in sorted(m.glob("**/*.json*"))]
+        texts = [p for name in ("utt2spk", "utt2sem", "wav.scp") for p in sorted(self.datadir.glob(f"*/{name}"))]
+        for folder in self.feats.values():
+            texts += [p for name in ("text", "tokens", "conf.yaml") for p in sorted(folder.glob(f"*/{name}"))]
+        others = [*self.external.values(), *([self.published] if self.published else [])]
+        sources = Path(conf.__file__).parent.rglob("*")
+        program = sorted(p for p in sources if p.suffix in (".py", ".html", ".css", ".js"))
+        made = {
+            "configuration": stamp.digest(*(f"{k} {v}" for k, v in asdict(self).items()), *tables.versions()),
+            "scores": stamp.digest(*(stamp.stat_line(p) for p in results)),
+        }
+        files = {"tables": texts, "outside figures": others, "program": program}
+        for name, paths in files.items():
+            made[name] = stamp.digest(*(f"{p} {stamp.digest_file(p)}" for p in paths if p.exists()))
+        return made
+
+
+def write(wanted: Wanted, inputs: dict[str, str]) -> None:
+    """OUT/{report.html RESULTS.md results.json} and pictures; RESULTS.md to standard output too."""
+    from fas.report import collect, plots, results
+
+    out = wanted.out
+    cells = collect.collect(wanted.model, wanted.systems, wanted.folds, wanted.seeds)
+    for name, path in wanted.external.items():
+        collect.add_external(cells, name, path)
+    speakers, utt2sem = (collect.read_tables(wanted.datadir, name) for name in ("utt2spk", "utt2sem"))
+    words = {"whisper": "text", "text": "tokens"}
+    texts = {k: collect.read_tables(wanted.feats[k], name) for k, name in words.items() if k in wanted.feats}
+    figures = figures_of_sets(wanted, cells, speakers)
+    tokens = {u: line.split() for u, line in texts.get("text", {}).items()}
+    conflicts = collect.analyse_conflict(cells, wanted.roles["words"], tokens, utt2sem)
+    published = conf.load(wanted.published)["rows"] if wanted.published else []
+    first = [m for s in wanted.systems for m in wanted.models(s) if m.name == f"seed{wanted.seeds[0]}"]
+    facts = tables.facts([conf.load(m / "conf.yaml") for m in first], len(wanted.folds), wanted.seeds)
+    infos = {name: next(c.info for (_, n), c in cells.items() if n == name) for name in figures}
+    text = tables.document(facts, figures, infos, conflicts, published, wanted.roles["both"])
+
+    stamp.unmark(out, DONE)
+    with stamp.write_aside(out / "results.json") as f:
+        json.dump({"sets": figures, "conflict": conflicts}, f, indent=1)
+    plots.accuracies(figures, out / "results.png")
+    for name, rows in conflicts.items():
+        plots.capture(rows, out / f"capture-{name}.png")
+        plots.attention_over_time(rows, out / f"attention-{name}.png")
+    known = {"wav.scp": collect.read_tables(wanted.datadir, "wav.scp"), "utt2sem": utt2sem}
+    sources = results.Sources(known, texts, wanted.feats)
+    models = {s: wanted.models(s) for s in wanted.systems}
+    with stamp.write_aside(out / "report.html") as f:
+        f.write(results.render(cells, figures, conflicts, published, facts, models, wanted.roles, sources))
+    with stamp.write_aside(out / "RESULTS.md") as f:
+        f.write(text)
+    pictures = sorted(p.name for p in out.glob("*.png"))
+    stamp.mark_whole(out, inputs, ["results.json", "report.html", "RESULTS.md", *pictures], DONE)
+    print(text)
+
+
+def figures_of_sets(wanted: Wanted, cells: Any, speakers: dict[str, str]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Set -> system -> its figures, compared with the reference system's."""
+    from fas.report import collect
+
+    figures: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    dev = {s: collect.dev_figures(wanted.model, s, wanted.folds, wanted.seeds) for s in wanted.systems}
+    for name in sorted({n for _, n in cells}):
+        of_set = {s: c for (s, n), c in cells.items() if n == name}
+        for system, cell in of_set.items():
+            extra = {"dev": dev.get(system), "transductive": cell.info["transductive"]}
+            figures[name][system] = cell.summary(speakers) | extra
+        collect.compare(figures[name], of_set, wanted.roles["both"], speakers)
+    return figures

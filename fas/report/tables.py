@@ -1,0 +1,126 @@
+"""Tables of results in Markdown, exp/RESULTS.md."""
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+from fas import stamp
+
+PACKAGES = ("torch", "s3prl", "openai-whisper", "transformers", "scikit-learn")
+REMARKS = [
+    "± is the standard deviation over seeds (a logistic regression has none); the interval is a bootstrap over",
+    "speakers (2,000 draws). *Seeds averaged*: the accuracy when the posteriors of a fold's seeds are averaged. p:",
+    "paired permutation test over speakers, two-sided, Holm-corrected within the table; few speakers can't make it",
+    "small (6 speakers: 0.03 at the least).",
+    "",
+    "*transductive*: features z-scored per speaker with the statistics of that speaker's own unlabelled utterances,",
+    "test speakers included.",
+]
+
+
+def versions() -> list[str]:
+    """The packages that figures depend on, with their versions."""
+    return [f"{p} {version(p)}" for p in PACKAGES]
+
+
+def pm(value: dict[str, float] | None) -> str:
+    """Mean ± deviation in per cent."""
+    return f"{100 * value['mean']:.2f} ± {100 * value['std']:.2f}" if value else ""
+
+
+def set_table(name: str, rows: dict[str, dict[str, Any]], info: dict[str, Any], reference: str) -> list[str]:
+    """One set's systems as a table."""
+    first = next(iter(rows.values()))
+    columns = ["system", "accuracy %", "95 % interval", "UAR %", "macro F1 %", "seeds averaged %", "dev UAR %"]
+    folded = any(abs(r["uar_folds"]["mean"] - r["uar"]["mean"]) > 1e-9 for r in rows.values())
+    if folded:
+        columns.insert(4, "UAR, mean of folds %")
+    if any("p" in r for r in rows.values()):
+        columns.append(f"against {reference}")
+    lines = [f"## {name} ({info['protocol']}, {first['n']} utterances)", ""]
+    lines += [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for system, row in rows.items():
+        low, high = row["interval"]
+        shown = [system + (" *transductive*" if row["transductive"] else ""), pm(row["accuracy"])]
+        shown += [f"{100 * low:.1f} to {100 * high:.1f}", pm(row["uar"])]
+        shown += [pm(row["uar_folds"])] if folded else []
+        shown.append(pm(row["f1"]))
+        shown += [f"{100 * row['seed_average']:.2f}" if len(row["seeds"]) > 1 else "", pm(row["dev"])]
+        if len(columns) > len(shown):
+            shown.append(f"{100 * row['difference']:+.2f} (p {row['p']:.3f})" if "p" in row else "")
+        lines.append(f"| {' | '.join(shown)} |")
+    if info["protocol"] == "zero-shot":
+        lines += ["", f"Labels that may be given: {', '.join(info['labels_given'])}."]
+    return [*lines, ""]
+
+
+def conflict_tables(found: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
+    """Who wins where tone and words disagree."""
+    lines = []
+    for name, rows in found.items():
+        first = next(iter(rows.values()))
+        kind = "as *predicted* by the text-only system" if first["predicted"] else "as the corpus knows it (utt2sem)"
+        lines += [f"## {name}: tone against words", "", f"The emotion of the words is {kind}.", ""]
+        lines += [
+            f"| system | congruent accuracy % (n {first['n'][0]}) | conflict accuracy % (n {first['n'][1]}) "
+            "| semantic capture % | neither % |",
+            "|---|---|---|---|---|",
+        ]
+        for system, row in rows.items():
+            acoustic, semantic = row.get("acoustic_capture"), row.get("semantic_capture")
+            neither = 100 * (1 - acoustic["mean"] - semantic["mean"]) if acoustic else 0
+            lines.append(f"| {system} | {pm(row.get('congruent'))} | {pm(acoustic)} | {pm(semantic)} | {neither:.2f} |")
+        lines.append("")
+        shares = {s: r["attention"] for s, r in rows.items() if r.get("attention")}
+        for system, cut in shares.items():
+            texts = [f"{k}: " + ", ".join(f"{s} {100 * v:.1f} %" for s, v in x.items()) for k, x in cut.items()]
+            if any(len(x) > 1 for x in cut.values()):
+                lines += [f"Attention of {system}, {'; '.join(texts)}."]
+        for system, row in rows.items():
+            if row.get("attended_words"):
+                words = ", ".join(f"{t} ({f:.1f})" for t, f, _ in row["attended_words"][:12])
+                lines += [f"Tokens that {system} attends to most (factor over an even share): {words}."]
+        lines.append("")
+    return lines
+
+
+def facts(described: list[dict[str, Any]], folds: int, seeds: list[int]) -> list[str]:
+    """What the tables were made from; described: conf.yaml of a model of each system and fold."""
+    feats = sorted({f"{k}: {v}" for d in described for k, v in d["feats"].items()})
+    sizes = sorted({d["train_utterances"] for d in described})
+    data = stamp.digest(*sorted({d["data"] for d in described}))
+    return [
+        f"- trained on {', '.join(sorted({c for d in described for c in d['train_corpora']}))}, "
+        f"{' or '.join(map(str, sizes))} utterances (data {data[:12]}); {folds} fold{'s' * (folds > 1)}, "
+        f"seeds {' '.join(map(str, seeds))}",
+        f"- encoders {', '.join(feats)}",
+        f"- Python {platform.python_version()}, {', '.join(versions())}",
+    ]
+
+
+def published_table(rows: list[dict[str, Any]]) -> list[str]:
+    """Figures of others, each with its source."""
+    if not rows:
+        return []
+    lines = ["## Published, by others", ""]
+    lines += ["| system | set | accuracy % | UAR % | macro F1 % | source |", "|---" * 6 + "|"]
+    for r in rows:
+        lines.append(
+            f"| {r['system']} | {r['set']} | {r.get('accuracy', '')} | {r.get('uar', '')} | {r.get('f1', '')} "
+            f"| {r['source']} |"
+        )
+    return [*lines, ""]
+
+
+def document(
+    facts: list[str],
+    figures: dict[str, dict[str, dict[str, Any]]],
+    infos: dict[str, dict[str, Any]],
+    conflicts: dict[str, dict[str, dict[str, Any]]],
+    published: list[dict[str, Any]],
+    reference: str,
+) -> str:
+    """RESULTS.md: what it was made from, a table a set, conflicts, what others published, remarks."""
+    lines = [line for name in figures for line in set_table(name, figures[name], infos[name], reference)]
+    lines += conflict_tables(conflicts) + published_table(published)
+    return "\n".join(["# Results", "", *facts, "", *lines, *REMARKS]) + "\n"

@@ -1,0 +1,110 @@
+"""Settings of a training, conf/fas/*.yaml."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from fas import conf
+from fas.ablations import FUSIONS
+from fas.errors import ConfError
+from fas.training.dataset import Source
+
+CHOICES = {
+    "system": ("fas", "logreg"),
+    "fusion": ("queries", *FUSIONS),
+    "choice": ("norm", "uniform", "random"),
+    "norm": ("global", "speaker"),
+    "keep": ("best", "last"),
+}
+
+
+@dataclass
+class TrainConf:
+    """conf/fas/*.yaml. Defaults: Table 3 of the paper.
+
+    streams: name -> {feats: ssl | text | whisper/<block>, patch: frames a token, tokens: budget as a number or a share,
+    or null for all, cmn: true to take the utterance's mean out};
+    system: fas, or logreg (mean and deviation of the frames, logistic regression of strength c);
+    fusion: queries (FAS), or mean, concat, gated (fas/ablations.py);
+    choice: the tokens that a budget keeps, norm, uniform or random;
+    norm: global (training statistics) or speaker (each speaker's own utterances: transductive on a test set);
+    stream_dropout: stream -> share of training utterances that it is hidden from;
+    stream_swap: stream -> share of training utterances that are given another one's, the label staying the voice's;
+    channel_dropout: share of the feature dimensions that an utterance loses in training;
+    mixup: alpha of the Beta distribution that utterances of a batch are mixed by, 0 for none;
+    keep: the epoch that becomes the model, best (highest dev UAR) or last (the schedule's end).
+    """
+
+    streams: dict[str, dict[str, Any]]
+    system: str = "fas"
+    fusion: str = "queries"
+    choice: str = "norm"
+    norm: str = "global"
+    width: int = 512
+    queries: int = 2
+    heads: int = 8
+    dropout: float = 0.4
+    channel_dropout: float = 0.0
+    stream_dropout: dict[str, float] = field(default_factory=dict)
+    stream_swap: dict[str, float] = field(default_factory=dict)
+    lr: float = 2e-4
+    weight_decay: float = 1e-4
+    warmup: float = 0.05
+    batch: int = 2048
+    epochs: int = 100
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    keep: str = "best"
+    c: float = 0.02
+
+
+@dataclass
+class StreamConf:
+    """One entry of `streams`."""
+
+    feats: str
+    patch: int = 5
+    tokens: int | float | None = None
+    cmn: bool = False
+
+
+def load_conf(path: Path) -> TrainConf:
+    """Read conf/fas/*.yaml. Raises ConfError."""
+    made = conf.build(TrainConf, conf.load(path), path)
+    for name, stream in made.streams.items():
+        budget = conf.build(StreamConf, stream, f"{path}: stream {name}").tokens
+        whole = isinstance(budget, int) and not isinstance(budget, bool) and budget > 0
+        if not (budget is None or whole or (isinstance(budget, float) and 0 < budget < 1)):
+            raise ConfError(f"{path}: stream {name}: tokens is a number, a share below 1, or null, not {budget!r}")
+    for name, known in CHOICES.items():
+        if getattr(made, name) not in known:
+            raise ConfError(f"{path}: {name} is one of {', '.join(known)}, not {getattr(made, name)!r}")
+    if made.fusion == "gated" and len(made.streams) != 2:
+        raise ConfError(f"{path}: the gated fusion takes two streams, not {len(made.streams)}")
+    for key in ("stream_dropout", "stream_swap"):
+        named = getattr(made, key).keys()
+        if unknown := named - made.streams.keys():
+            raise ConfError(f"{path}: {key} names no stream of this conf: {', '.join(unknown)}")
+        if named and named == made.streams.keys():
+            raise ConfError(f"{path}: {key} must leave one stream as it is")
+    return made
+
+
+def sources(streams: dict[str, dict[str, Any]], feats: dict[str, Path]) -> dict[str, Source]:
+    """Where each stream's patches come from: `whisper/last` -> base of whisper, "last". Raises ConfError."""
+    made = {}
+    for name, values in streams.items():
+        stream = StreamConf(**values)
+        kind, _, below = stream.feats.partition("/")
+        if kind not in feats:
+            raise ConfError(f"stream {name}: no features {kind!r} were given (--feats {kind}=FOLDER)")
+        made[name] = Source(feats[kind], below or ".", stream.patch, stream.cmn)
+    return made
+
+
+def settings_of(described: dict[str, Any]) -> TrainConf:
+    """The conf out of a model's conf.yaml, which says more than the conf."""
+    known = {f.name for f in fields(TrainConf)}
+    return TrainConf(**{k: v for k, v in described.items() if k in known})
+
+

@@ -1,0 +1,160 @@
+"""Stage 4: every conf, fold and seed, shared out among the jobs; finding out that all is whole imports no torch."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fas import conf, stamp
+from fas.cli import fill
+from fas.data import datadir
+from fas.errors import ConfError, DataError
+from fas.training.inputs import data_digest, head
+
+
+@dataclass
+class Training:
+    """One model to train: its conf, sets, seed, folder, and the digests of all that it depends on."""
+
+    conf: Path
+    train: list[Path]
+    dev: list[Path]
+    feats: dict[str, Path]
+    seed: int
+    out: Path
+    inputs: dict[str, str]
+
+
+def trainings(
+    confs: list[Path],
+    feats: dict[str, Path],
+    train_sets: list[Path],
+    dev_sets: list[Path],
+    folds: list[str],
+    seeds: list[str],
+    out: Path,
+) -> Iterator[Training]:
+    """Every conf, fold and seed; {system} and {fold} are filled in.
+
+    A logistic regression has no seed: only the first is trained.
+    """
+    for path in confs:
+        values = conf.load(path)
+        if not isinstance(values.get("streams"), dict) or any("feats" not in s for s in values["streams"].values()):
+            raise ConfError(f"{path}: streams must map names to entries with feats")
+        for fold in folds:
+            train, dev = ([fill(d, fold=fold) for d in dirs] for dirs in (train_sets, dev_sets))
+            data = data_digest(values["streams"], feats, [*train, *dev])
+            for seed in seeds[: 1 if values.get("system") == "logreg" else None]:
+                folder = fill(out, fold=fold, system=path.stem) / f"seed{seed}"
+                inputs = {"configuration": stamp.digest(repr(values)), "data": data, "seed": seed}
+                yield Training(path, train, dev, feats, int(seed), folder, inputs)
+
+
+def run(todo: list[Training], total: int) -> None:
+    """Train those of `todo`, of `total` in all, that no other job trains."""
+    started, done = time.monotonic(), 0
+    for wait in (False, True):  # first what no other job works on, then wait for what another one has
+        for training in todo:
+            with claim(training, wait) as mine:
+                if not mine:
+                    continue
+                train_one(training)
+            done += 1
+            left = sum(not (t.out / stamp.DONE).exists() for t in todo)
+            stamp.log(
+                f"{training.out} is trained; {left} of {total} trainings left, "
+                f"{left * (time.monotonic() - started) / done:.0f} s of work for one job"
+            )
+
+
+@contextlib.contextmanager
+def claim(training: Training, wait: bool) -> Iterator[bool]:
+    """Whether a training is this job's to do, held until the block ends; torchrun's first process speaks for all."""
+    if "RANK" not in os.environ:
+        training.out.mkdir(parents=True, exist_ok=True)
+        with stamp.locked(training.out / ".lock", wait) as mine:
+            yield mine and not stamp.is_whole(training.out, training.inputs)
+        return
+    from fas.training import distributed
+
+    with contextlib.ExitStack() as stack:
+        mine = False
+        if distributed.RANK == 0:
+            training.out.mkdir(parents=True, exist_ok=True)
+            mine = stack.enter_context(stamp.locked(training.out / ".lock", wait))
+            mine = mine and not stamp.is_whole(training.out, training.inputs)
+        yield distributed.of_first(mine)
+
+
+def encoders(feats: dict[str, Path], sets: list[Path]) -> dict[str, dict[str, Any]]:
+    """Kind of features -> the conf of the encoder that made them, as the extraction left it beside them.
+
+    With `kind: spm` the key `folder` says where its SentencePiece model lies. Raises ConfError for sets whose features
+    were made by different confs.
+    """
+    made: dict[str, dict[str, Any]] = {}
+    for kind, folder in feats.items():
+        for home in {datadir.home(d).name for d in sets}:
+            path = folder / home / "conf.yaml"
+            if not path.exists():
+                continue  # a kind that no stream takes need not be there
+            found = conf.load(path)
+            if made.setdefault(kind, found) != found:
+                raise ConfError(f"{path}: another encoder made the features of the other sets; extract them again")
+        if made.get(kind, {}).get("kind") == "spm":
+            made[kind] = made[kind] | {"folder": str(folder / "model")}
+    return made
+
+
+def train_one(training: Training) -> None:
+    import yaml
+
+    from fas import threads
+    from fas.training import confs, distributed, logreg, train
+    from fas.training.dataset import Dataset
+
+    threads.share()
+    settings = confs.load_conf(training.conf)
+    sources = confs.sources(settings.streams, training.feats)
+    known = {e for d in training.train for e in head(d).emotions}
+    labels = [e for e in datadir.EMOTIONS if e in known]
+    labels += sorted(known - set(labels))
+    speaker = settings.norm == "speaker"
+    train_set = Dataset(training.train, sources, labels, speaker)
+    dev_set = Dataset(training.dev, sources, labels, speaker)
+    if shared := set(train_set.utts) & set(dev_set.utts):
+        raise DataError(
+            [f"{training.dev[0]}: utterance {u!r} is in the training set too" for u in sorted(shared)]
+        )
+    out = training.out
+    first = distributed.RANK == 0
+    if first:
+        stamp.unmark(out)
+    if settings.system == "logreg":
+        chosen = logreg.train(settings, train_set, dev_set, out) if first else {}
+    else:
+        chosen = train.train(settings, train_set, dev_set, out, training.seed, training.inputs)
+    if not first:
+        return
+    with stamp.write_aside(out / "labels") as f:
+        f.writelines(f"{e}\n" for e in labels)
+    heads = [head(d) for d in [*training.train, *training.dev]]
+    described = asdict(settings) | {
+        "seed": training.seed,
+        "feats": {k: v.name for k, v in training.feats.items()},
+        "encoders": encoders(training.feats, training.train),
+        "dims": {n: train_set.dim(n) for n in settings.streams},
+        "train_sets": [str(d) for d in training.train],
+        "dev_sets": [str(d) for d in training.dev],
+        "train_corpora": sorted({h.corpus for h in heads}),
+        "train_utterances": len(train_set),
+        "chosen": chosen,
+        "data": stamp.digest(*(h.labels for h in heads)),
+    }
+    with stamp.write_aside(out / "conf.yaml") as f:
+        yaml.safe_dump(described, f, sort_keys=False)
+    stamp.mark_whole(out, training.inputs, ["best.pt", "labels", "conf.yaml", "log.jsonl"])
