@@ -1,1 +1,1 @@
-"""Command lines, one a step: python -m fas.bin.extract, train, score, report, data."""
+"""Command lines, python -m fas.bin.NAME or fas NAME: arguments and one call of a room; nothing imports them."""

@@ -1,5 +1,7 @@
 """Frozen encoders that turn audio or words into frames: one small file each, chosen by a conf's `kind`.
 
+How a set is shared out, and what becomes of the frames, is features'.
+
 A frontend has
   batches   utterances -> lists of utterances to encode together, in a fixed order,
   encode    one such list -> for each utterance {output or table: frames (T, D) or text}.
