@@ -1,14 +1,19 @@
-"""YAML confs into checked settings: unknown keys, missing keys and wrong types are errors that name the file."""
+"""YAML confs into checked settings, by pydantic: unknown, missing and wrong keys are errors that name the file."""
 
 import dataclasses
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from pydantic import ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass
 
 from fas.errors import ConfError
 
 T = TypeVar("T")
+Number = int | float  # stays as it is written: digests are of what a conf says
+checked = cache(partial(dataclass, config=ConfigDict(strict=True, extra="forbid")))
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -50,19 +55,21 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def build(kind: type[T], values: dict[str, Any], where: str | Path) -> T:
-    """Fill the dataclass `kind` from a mapping, checking names and plain types."""
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    if unknown := sorted(map(str, values.keys() - fields.keys())):
-        raise ConfError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(fields)}")
-    for name, f in fields.items():
-        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-        if name not in values and required:
-            raise ConfError(f"{where}: the key {name} is missing")
-        if name in values:
-            value, default = values[name], None if required else f.default
-            numeric = isinstance(default, int | float) and not isinstance(default, bool)
-            if numeric and (isinstance(value, bool) or not isinstance(value, int | float)):
-                raise ConfError(f"{where}: {name} must be a number, not {value!r}")
-            if isinstance(default, int) and not isinstance(default, bool) and not isinstance(value, int):
-                raise ConfError(f"{where}: {name} must be a whole number, not {value!r}")
-    return kind(**values)
+    """Fill the dataclass `kind` from a mapping, its types held to. Raises ConfError with all that is wrong in it."""
+    try:
+        return checked(kind)(**{str(key): value for key, value in values.items()})
+    except ValidationError as e:
+        known = ", ".join(f.name for f in dataclasses.fields(kind))
+        wrong: dict[str, list[str]] = {}  # a key that may be of several types has a message for each
+        for found in e.errors():
+            wrong.setdefault(str(found["loc"][0]), []).append(found["msg"].removeprefix("Input should be "))
+        kinds, inputs = ({str(x["loc"][0]): x[field] for x in e.errors()} for field in ("type", "input"))
+        lines = []
+        for key, says in wrong.items():
+            if kinds[key] == "unexpected_keyword_argument":
+                lines.append(f"unknown key {key}; known are {known}")
+            elif kinds[key] == "missing":
+                lines.append(f"the key {key} is missing")
+            else:
+                lines.append(f"{key} must be {' or '.join(dict.fromkeys(says))}, not {inputs[key]!r}")
+        raise ConfError("\n".join(f"{where}: {line}" for line in lines)) from None

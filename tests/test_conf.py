@@ -1,13 +1,16 @@
 """Confs: inheritance by `base`, and grids."""
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from fas import conf
+from fas import conf, frontend
+from fas.data import corpora
 from fas.errors import ConfError
-from tests.conftest import run
+from fas.training import confs
+from tests.conftest import ROOT, run
 
 BASE = """streams:
   acoustic: {feats: ssl, tokens: 8}
@@ -41,6 +44,45 @@ def test_a_base_that_is_its_own_base_is_named(base: Path) -> None:
     base.write_text("base: base.yaml\n")
     with pytest.raises(ConfError, match="stands on itself"):
         conf.load(base)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("kind: s3prl\nupstream: x\nlayer: x\n", "layer must be a valid integer or a valid list or 'mean', not 'x'"),
+        ("kind: s3prl\nlayer: 1\n", "the key upstream is missing"),
+        ("kind: whisper\nmodel: tiny\nlayer: 1\nlayers: 2\n", "unknown key layers; known are model, layer"),
+        ("kind: whisper\nmodel: 3\nlayer: 1\n", "model must be a valid string, not 3"),
+        ("kind: whisper\nmodel: tiny\nlayer: true\n", "layer must be a valid integer or a valid list, not True"),
+    ],
+)
+def test_wrong_keys_are_named_with_what_is_allowed(base: Path, text: str, says: str) -> None:
+    base.write_text(text)
+    with pytest.raises(ConfError, match=f"^{re.escape(f'{base}: {says}')}"):
+        frontend.load_ssl_conf(base)
+
+
+def test_every_conf_of_the_repository_can_be_read() -> None:
+    loaders = {
+        "ssl": frontend.load_ssl_conf,
+        "whisper": frontend.load_whisper_conf,
+        "text": frontend.load_text_conf,
+        "corpora": corpora.read_conf,
+        "fas": confs.load_conf,
+    }
+    for folder, load in loaders.items():
+        for path in sorted((ROOT / "conf" / folder).glob("*.yaml")):
+            load(path)
+    assert frontend.load_ssl_conf(ROOT / "conf/ssl/hubert_base.yaml").layer == "mean"
+    for path in sorted(ROOT.glob("egs/*/conf/*.yaml")):
+        if not path.name.startswith("published"):
+            confs.load_conf(path)
+
+
+def test_numbers_stay_as_they_are_written(base: Path) -> None:
+    """Digests of encoders are of what their confs say: 35 must not become 35.0."""
+    base.write_text("kind: whisper\nmodel: tiny\nlayer: 1\ntrim_db: 35\nmargin: 1.5\n")
+    assert "margin=1.5, trim_db=35, rms_dbfs=None" in repr(frontend.load_ssl_conf(base))
 
 
 def test_grid(base: Path, python_path: None) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fas import conf
 from fas.data.datadir import EMOTIONS
@@ -31,12 +31,12 @@ class Utterance:
     problem: str = ""  # why its file can't be one of the corpus
 
 
-@dataclass(frozen=True)
+@dataclass
 class Label:
     """What a corpus's own label means."""
 
     native: str | None  # its name with --labels native; None: no emotion at all, always dropped
-    seven: str | None  # its class with --labels seven; None: dropped
+    seven: Literal[EMOTIONS] | None  # its class with --labels seven; None: dropped
     why: str = ""
 
 
@@ -50,10 +50,10 @@ class Corpus:
     licence: str
     layout: str
     labels: dict[str, Label]
-    splits: str = ""  # one of SPLITS; none said: whatever the utterances have
+    splits: Literal[("", *SPLITS)] = ""  # one of SPLITS; none said: whatever the utterances have
     language: str = ""
     bad: dict[str, str] = field(default_factory=dict)  # utterance, without its speaker -> why it can't be used
-    longest: float = 3600.0  # seconds; an utterance that lasts longer is not one
+    longest: conf.Number = 3600.0  # seconds; an utterance that lasts longer is not one
     sentences: dict[str, str] = field(default_factory=dict)  # code in file names -> what was said
     table: str = ""  # local/table.py: its path below CORPORA
     columns: dict[str, Any] = field(default_factory=dict)  # local/table.py
@@ -85,16 +85,11 @@ def read_conf(path: Path) -> Corpus:
         entry = entry if isinstance(entry, dict) else {"native": entry, "seven": entry}
         where = f"{path}: labels: {raw}"
         label = conf.build(Label, {"native": str(raw), **entry}, where)
-        if label.seven not in (*EMOTIONS, None):
-            raise ConfError(f"{where}: {label.seven!r} is none of {' '.join(EMOTIONS)} and not null")
         if label.native is not None and not re.fullmatch(r"\w+", str(label.native)):
             raise ConfError(f"{where}: the native label {label.native!r} must be one word")
         labels[str(raw)] = label
     named = {key: {str(k): v for k, v in (values.get(key) or {}).items()} for key in ("sentences", "bad")}
-    corpus = conf.build(Corpus, values | named | {"labels": labels}, path)
-    if corpus.splits not in ("", *SPLITS):
-        raise ConfError(f"{path}: splits must be one of {', '.join(SPLITS)}, not {corpus.splits!r}")
-    return corpus
+    return conf.build(Corpus, values | named | {"labels": labels}, path)
 
 
 def ids(corpus: str, speaker: str, name: str, joint: str = "-") -> dict[str, str]:

@@ -13,7 +13,7 @@ fas.data.audio. Without them the audio is as it was recorded.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from fas.data import audio
 from fas.data.datadir import DataDir
 from fas.errors import AudioError, ConfError
 
+Dtype = Literal["float16", "float32"]
 Encoded = dict[str, np.ndarray | str]
 
 
@@ -37,10 +38,10 @@ class S3PRLConf:
     upstream: str
     kind: str = "s3prl"
     ckpt: str | None = None
-    layer: Any = -1
-    trim_db: float | None = None
-    rms_dbfs: float | None = None
-    dtype: str = "float16"
+    layer: int | list[int] | Literal["mean"] = -1
+    trim_db: conf.Number | None = None
+    rms_dbfs: conf.Number | None = None
+    dtype: Dtype = "float16"
 
 
 @dataclass
@@ -53,10 +54,10 @@ class WhisperBlockConf:
     model: str
     layer: int | list[int]
     kind: str = "whisper"
-    margin: float = 0.0
-    trim_db: float | None = None
-    rms_dbfs: float | None = None
-    dtype: str = "float16"
+    margin: conf.Number = 0.0
+    trim_db: conf.Number | None = None
+    rms_dbfs: conf.Number | None = None
+    dtype: Dtype = "float16"
 
 
 @dataclass
@@ -70,11 +71,11 @@ class WhisperConf:
     model: str
     blocks: dict[str, int | list[int]] = field(default_factory=dict)
     language: str | None = None
-    margin: float = 5.0
+    margin: conf.Number = 5.0
     batch: int = 16
-    trim_db: float | None = None
-    rms_dbfs: float | None = None
-    dtype: str = "float16"
+    trim_db: conf.Number | None = None
+    rms_dbfs: conf.Number | None = None
+    dtype: Dtype = "float16"
 
 
 @dataclass
@@ -88,7 +89,7 @@ class HFTextConf:
     kind: str = "hf"
     layer: int = -1
     prefix: str = ""
-    dtype: str = "float16"
+    dtype: Dtype = "float16"
 
 
 @dataclass
@@ -99,7 +100,7 @@ class SPMTextConf:
     vocab_size: int = 500
     dim: int = 64
     window: int = 5
-    dtype: str = "float16"
+    dtype: Dtype = "float16"
 
 
 def load_ssl_conf(path: Path) -> S3PRLConf | WhisperBlockConf:
@@ -127,10 +128,7 @@ def settings(stage: str, values: dict[str, Any], path: Path) -> Any:
                 f"{path}: kind must be one of {', '.join(kinds[stage])}, not {values.get('kind')!r}"
             )
         made = kinds[stage][values["kind"]]
-    built = conf.build(made, values, path)
-    if built.dtype not in ("float16", "float32"):
-        raise ConfError(f"{path}: dtype must be float16 or float32, not {built.dtype!r}")
-    return built
+    return conf.build(made, values, path)
 
 
 def outputs(settings: Any) -> list[str]:

@@ -212,8 +212,8 @@ def test_a_hostile_checkpoint_runs_nothing(toy: Path) -> None:
     ("line", "says"),
     [
         ("widht: 3", "unknown key widht"),
-        ("width: big", "width must be a number"),
-        ("norm: both", "norm is one of global, speaker"),
+        ("width: big", "width must be a valid integer"),
+        ("norm: both", "norm must be 'global' or 'speaker'"),
         ("fusion: gated", "takes two streams"),
         ("stream_dropout: {text: 0.5}", "names no stream"),
         ("stream_dropout: {acoustic: 0.5}", "must leave one stream"),
@@ -231,7 +231,7 @@ def test_wrong_confs_are_named(toy: Path, line: str, says: str) -> None:
 def test_wrong_budgets_are_named(toy: Path, budget: str) -> None:
     (toy / "conf.yaml").write_text(CONF.replace("tokens: 4", f"tokens: {budget}"))
     done = train(toy)
-    assert done.returncode != 0 and "a share below 1" in done.stderr
+    assert done.returncode != 0 and "stream acoustic: tokens must be" in done.stderr
 
 
 def test_figures() -> None:
