@@ -52,6 +52,9 @@ if [[ ! $nj =~ ^[1-9][0-9]*$ ]]; then echo "$0: --nj is a number from 1, not $nj
 for name in $seeds; do
   if [[ ! $name =~ ^[0-9]+$ ]]; then echo "$0: --seeds are whole numbers, not $name" >&2; exit 2; fi
 done
+if [[ ${MKL_CBWR:-AUTO,STRICT} != *,STRICT ]]; then  # jobs say so in their logs, where nobody looks
+  echo "$0: MKL_CBWR is $MKL_CBWR, not AUTO,STRICT: the last digits may depend on the number of threads and on the batch" >&2
+fi
 read -ra set_list <<<"$sets"
 read -ra conf_list <<<"$fas_conf"
 for file in "$ssl_conf" "$whisper_conf" "$text_conf" "${conf_list[@]}"; do

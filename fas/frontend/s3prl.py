@@ -18,7 +18,7 @@ from torch import nn
 
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
-from fas.frontend import Encoded, S3PRLConf, fetch, load_audio
+from fas.frontend import Encoded, S3PRLConf, fetch, load_audio, weights
 
 SHORTEST = 1600  # samples (0.1 s): convolutional encoders give no frame at all below some 25 ms
 
@@ -28,7 +28,7 @@ class S3PRLFrontend:
 
     def __init__(self, settings: S3PRLConf, device: str, allow_pipes: bool = False):
         self.settings, self.device, self.allow_pipes, self.layer = settings, device, allow_pipes, settings.layer
-        self.model = load_upstream(settings.upstream, settings.ckpt).to(device).eval()
+        self.model = weights.fold(load_upstream(settings.upstream, settings.ckpt)).to(device).eval()
         if self.layer != "mean":
             self._leave_out_upper_layers()
 

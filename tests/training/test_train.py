@@ -88,6 +88,20 @@ def test_train_and_score(toy: Path) -> None:
     assert "nothing to do" in score(toy, "--zero-shot", toy / "data/other").stderr
 
 
+def test_weights_do_not_depend_on_the_number_of_threads(toy: Path) -> None:
+    """At the paper's width, where a gradient's sum is worth sharing out."""
+    wide = {"tokens: 4": "tokens: 40", "patch: 5": "patch: 1", "width: 16": "width: 512", "batch: 8": "batch: 40"}
+    text = CONF.replace("epochs: 6", "epochs: 2")
+    for old, new in wide.items():
+        text = text.replace(old, new)
+    for system, conf in {"fas": text, "logreg": "system: logreg\n" + text.split("width")[0]}.items():
+        (toy / "conf.yaml").write_text(conf)
+        for threads in "12":
+            done = train(toy, system + threads, FAS_THREADS=threads, OMP_NUM_THREADS=threads)
+            assert done.returncode == 0, done.stderr
+        assert len({(toy / f"{system}{t}/seed7/best.pt").read_bytes() for t in "12"}) == 1, system
+
+
 def test_killed_training_ends_as_an_undisturbed_one(toy: Path) -> None:
     """An earlier checkpoint of the same run is put back, as a kill leaves it; the weights come out the same."""
     assert train(toy, "calm").returncode == 0
