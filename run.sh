@@ -20,6 +20,7 @@ stop_stage=6  # last stage
 nj=2  # parallel jobs
 ssl_conf=$FAS_ROOT/conf/ssl/hubert_base.yaml  # acoustic encoder
 whisper_conf=$FAS_ROOT/conf/whisper/tiny.en.yaml  # transcripts and semantic encoder
+semantic_conf=  # another semantic encoder, as conf/ssl/*.yaml, for streams with feats: semantic; none: Whisper alone
 text_conf=$FAS_ROOT/conf/text/minilm.yaml  # text encoder
 fas_conf=$FAS_ROOT/conf/fas/fas.yaml  # systems to train, a list
 seeds="1 2 3"  # seeds, a list
@@ -57,7 +58,7 @@ if [[ ${MKL_CBWR:-AUTO,STRICT} != *,STRICT ]]; then  # jobs say so in their logs
 fi
 read -ra set_list <<<"$sets"
 read -ra conf_list <<<"$fas_conf"
-for file in "$ssl_conf" "$whisper_conf" "$text_conf" "${conf_list[@]}"; do
+for file in "$ssl_conf" ${semantic_conf:+"$semantic_conf"} "$whisper_conf" "$text_conf" "${conf_list[@]}"; do
   if [[ ! -f $file ]]; then echo "$0: no such conf: $file" >&2; exit 2; fi
 done
 
@@ -84,6 +85,11 @@ ssl=$dumpdir/ssl/$(conf_name "$ssl_conf")
 whisper=$dumpdir/whisper/$(conf_name "$whisper_conf")
 text=$dumpdir/text/$(conf_name "$text_conf")-$(conf_name "$whisper_conf")
 feats="ssl=$ssl whisper=$whisper text=$text"
+acoustic=("$ssl_conf")  # encoders of stage 1
+if [[ -n $semantic_conf ]]; then
+  feats+=" semantic=$dumpdir/ssl/$(conf_name "$semantic_conf")"
+  if [[ $semantic_conf != "$ssl_conf" ]]; then acoustic+=("$semantic_conf"); fi
+fi
 logs=("" "$ssl/*/log" "$whisper/*/log" "$text/*/log" "$expdir/log" "$expdir/log" "$expdir/log")  # by stage
 
 if within 0; then
@@ -102,9 +108,11 @@ fi
 
 audio=(--nj "$nj" --cmd "$gpu_cmd" --allow-pipes "$allow_pipes")
 if within 1; then
-  begin 1 "ssl ($(conf_name "$ssl_conf"))"
-  for name in "${set_list[@]}"; do
-    "$FAS_ROOT/steps/extract_ssl.sh" "${audio[@]}" --conf "$ssl_conf" "$datadir/$name" "$ssl/$name"
+  for conf in "${acoustic[@]}"; do
+    begin 1 "ssl ($(conf_name "$conf"))"
+    for name in "${set_list[@]}"; do
+      "$FAS_ROOT/steps/extract_ssl.sh" "${audio[@]}" --conf "$conf" "$datadir/$name" "$dumpdir/ssl/$(conf_name "$conf")/$name"
+    done
   done
   end 1
 fi
@@ -142,6 +150,7 @@ fi
 
 # A model's folder: exp/<conf>-<encoders>/[foldF/]seedS
 encoders=$(conf_name "$ssl_conf")-$(conf_name "$whisper_conf")-$(conf_name "$text_conf")
+if [[ -n $semantic_conf ]]; then encoders+=-$(conf_name "$semantic_conf"); fi
 model="$expdir/{system}-$encoders${folds:+/fold{fold\}}"
 systems=()
 for conf in "${conf_list[@]}"; do systems+=("$(conf_name "$conf")"); done

@@ -27,7 +27,10 @@ for part in $parts; do
   rm -f "$work/rows.jsonl"
   case $part in
     whisper) bench whisper_stage --utts "$utts" ;;
-    ssl) bench ssl_stage --utts 6 ;;
+    ssl) bench ssl_stage --utts 6
+      bench precision
+      bench overlap
+      FAS_THREADS=1 bench overlap ;;
     jobs) bench jobs --utts 384 ;;
     training)
       for step in "extract_ssl ssl/whisper_base_block2_3" "transcribe whisper/base"; do

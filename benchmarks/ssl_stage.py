@@ -1,7 +1,8 @@
 """Stage 1 through s3prl, HuBERT-base and WavLM-base sizes with random weights, against s3prl an utterance at a time.
 
 benchmarks/ssl_stage.py --work FOLDER --utts N --rounds R --rows FILE
-Ours in one job of one thread a core, theirs in one process with all cores; the last and a middle layer.
+Ours in one job of one thread a core, theirs in one process with all cores; the last and a middle layer, and the last in
+int8 against float32.
 """
 
 import contextlib
@@ -75,6 +76,24 @@ def run() -> None:
                 found,
                 f"{spent}; frames differ by {off:.1e} of their largest value at most",
             )
+        int8(name, path, blocks, args.rows)
+
+
+def int8(name: str, path: Path, blocks: list[DataDir], rows: Path) -> None:
+    """Our own last layer in int8 against float32."""
+    made = {p: Stage(S3PRLConf(name, ckpt=str(path), dtype="float32", precision=p)) for p in ("float32", "int8")}
+    contenders = {p: lambda d, s=stage: {u: e["."] for u, e in s(d).items()} for p, stage in made.items()}
+    for run_one in contenders.values():
+        run_one(blocks[0].take(blocks[0].utts[:2]))
+    turns = take_turns(contenders, blocks)
+    for stage in made.values():
+        stage.close()
+    found, spent = turns.ratios("float32", "int8")
+    pairs = [(a[u], b[u]) for a, b in zip(*turns.made.values(), strict=True) for u in a]
+    largest = max(float(np.abs(a - b).max() / np.abs(a).max()) for a, b in pairs)
+    mean = float(np.mean([np.abs(a - b).mean() / np.abs(a).mean() for a, b in pairs]))
+    note = f"{spent}; frames differ by {largest:.1e} of their largest value at most, {mean:.1e} in the mean"
+    add_row(rows, f"SSL stage, {path.stem} size, layer -1, int8", "float32", "1.6 x", found, note)
 
 
 if __name__ == "__main__":

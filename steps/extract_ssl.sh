@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Frames of an SSL upstream (s3prl) or of one Whisper encoder block, as float16 arks.
+# Frames of an acoustic encoder (any kind of conf/ssl), as float16 arks.
 # steps/extract_ssl.sh --nj 8 --cmd "$gpu_cmd" --conf conf/ssl/hubert_base.yaml data/x dump/ssl/hubert_base/x
-# writes feats.N.ark, feats.scp, utt2num_frames, conf.yaml; goes on where it was stopped.
+# writes feats.N.ark, feats.scp, utt2num_frames, frame_shift, conf.yaml; goes on where it was stopped.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
 . "$FAS_ROOT/cmd.sh"
 # Options
 nj=2  # parallel jobs
 cmd=$gpu_cmd  # launcher
-conf=$FAS_ROOT/conf/ssl/hubert_base.yaml  # upstream, layer and checkpoint
+conf=$FAS_ROOT/conf/ssl/hubert_base.yaml  # encoder, layer and checkpoint
 allow_pipes=false  # run the commands that stand in wav.scp; else they are errors
 # End of options
 . "$FAS_ROOT/utils/parse_options.sh"

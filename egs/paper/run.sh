@@ -34,7 +34,7 @@ exec ../../run.sh \
   --sets "$(there "" "${names[@]}")" \
   --train-sets "$(there /train "${train[@]}")" --dev-sets "$(there /dev "${train[@]}")" \
   --test-sets "$(there "" "${test[@]}")" --zero-shot-sets "$(there "" "${zero_shot[@]}")" \
-  --ssl-conf ../../conf/ssl/wavlm_large.yaml \
+  --ssl-conf ../../conf/ssl/mingtok_audio.yaml \
   --whisper-conf ../../conf/whisper/large.yaml \
   --text-conf ../../conf/text/xlm_r.yaml \
   --fas-conf "conf/voice.yaml conf/semantic.yaml conf/words.yaml conf/concat.yaml conf/gated.yaml ../../conf/fas/fas.yaml \

@@ -115,7 +115,7 @@ class FAS:
         if missing := sorted(kinds - described["encoders"].keys()):
             raise ConfError(f"{folder}/conf.yaml: no encoder for {', '.join(missing)}; export the model again")
         self.encoders = {}  # Whisper first: its words go into the text encoder
-        for kind in ("whisper", "ssl", "text"):
+        for kind in ("whisper", "ssl", "semantic", "text"):
             if kind in kinds or (kind == "whisper" and kind in described["encoders"]):
                 self.encoders[kind] = _encoder(folder, kind, described["encoders"][kind], device)
 

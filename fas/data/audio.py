@@ -82,8 +82,8 @@ def _by_header(path: str | Path, source: str | io.BytesIO) -> float:
     return info.frames / info.samplerate
 
 
-def read(path: str | Path, allow_pipes: bool = False) -> np.ndarray:
-    """Read an audio file of any rate, width and channel count -> (samples,) float32 at 16 kHz, channels averaged.
+def read(path: str | Path, allow_pipes: bool = False, to: int = SAMPLE_RATE) -> np.ndarray:
+    """Read an audio file of any rate, width and channel count -> (samples,) float32 at `to` Hz, channels averaged.
 
     allow_pipes: run a command that stands in place of the path. Raises AudioError for a file that `check` refuses, that
     ends early, or that holds NaN or infinity, and for a command that fails.
@@ -117,10 +117,10 @@ def read(path: str | Path, allow_pipes: bool = False) -> np.ndarray:
         )
     if not np.isfinite(mono).all():
         raise AudioError(f"{path}: holds NaN or infinite samples; repair or drop the utterance")
-    if rate != SAMPLE_RATE:
-        mono = soxr.resample(mono, rate, SAMPLE_RATE)
+    if rate != to:
+        mono = soxr.resample(mono, rate, to)
     if not len(mono):
-        raise AudioError(f"{path}: no sample is left at {SAMPLE_RATE} Hz; drop the utterance")
+        raise AudioError(f"{path}: no sample is left at {to} Hz; drop the utterance")
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 
@@ -182,12 +182,12 @@ def level(samples: np.ndarray, rms_dbfs: float) -> np.ndarray:
     return samples if rms < 1e-8 else (samples * (10 ** (rms_dbfs / 20) / rms)).astype(np.float32)
 
 
-def bounds(samples: np.ndarray, db: float) -> tuple[int, int]:
+def bounds(samples: np.ndarray, db: float, rate: int = SAMPLE_RATE) -> tuple[int, int]:
     """First sample and last + 1 of the speech: what is more than `db` decibels below the loudest 20 ms is silence.
 
     100 ms of the silence at both ends stay.
     """
-    size, keep = SAMPLE_RATE // 50, SAMPLE_RATE // 10
+    size, keep = rate // 50, rate // 10
     blocks = samples[: len(samples) // size * size].reshape(-1, size)
     power = np.square(blocks, dtype=np.float64).mean(1)
     if not len(power) or power.max() <= 0:
@@ -196,19 +196,21 @@ def bounds(samples: np.ndarray, db: float) -> tuple[int, int]:
     return max(0, int(loud[0]) * size - keep), min(len(samples), (int(loud[-1]) + 1) * size + keep)
 
 
-def trim(samples: np.ndarray, db: float) -> np.ndarray:
+def trim(samples: np.ndarray, db: float, rate: int = SAMPLE_RATE) -> np.ndarray:
     """Cut silence at both ends, as `bounds` finds it.
 
     Corpora differ in the silence around their utterances (RAVDESS has a second at each end, EmoDB none), and an
     encoder hears it: without this a classifier learns the corpus.
     """
-    first, last = bounds(samples, db)
+    first, last = bounds(samples, db, rate)
     return samples[first:last]
 
 
-def load(path: str | Path, trim_db: float | None, rms_dbfs: float | None, allow_pipes: bool = False) -> np.ndarray:
-    """`read`, then `trim` and `level` where asked for."""
-    samples = read(path, allow_pipes)
+def load(
+    path: str | Path, trim_db: float | None, rms_dbfs: float | None, allow_pipes: bool = False, rate: int = SAMPLE_RATE
+) -> np.ndarray:
+    """`read` at `rate` Hz, then `trim` and `level` where asked for."""
+    samples = read(path, allow_pipes, rate)
     if trim_db is not None:
-        samples = trim(samples, trim_db)
+        samples = trim(samples, trim_db, rate)
     return samples if rms_dbfs is None else level(samples, rms_dbfs)

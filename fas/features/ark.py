@@ -1,5 +1,6 @@
 """Feature arks: float16 matrices through kaldiio, read without ever running a pipe or a pickle."""
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -11,6 +12,8 @@ from kaldiio.matio import read_kaldi
 from fas import stamp
 from fas.data import tables
 from fas.errors import ArkError, DataError
+
+FRAME_SHIFT = "frame_shift"  # file beside the tables, as in Kaldi's data directories: seconds from frame to frame
 
 
 def append(ark: BinaryIO, utt: str, frames: np.ndarray) -> int:
@@ -39,6 +42,14 @@ def digest(folder: Path) -> str:
     scp = folder / "feats.scp"
     arks = sorted({a for a, _ in read_scp(scp).values()})
     return stamp.digest(stamp.digest_file(scp), *(stamp.stat_line(a) for a in arks))
+
+
+def frame_shift(folder: Path) -> float | None:
+    """Seconds from frame to frame of a feature folder; None where its extraction did not say."""
+    for place in (folder, folder.parent):
+        with contextlib.suppress(OSError, ValueError):
+            return float((place / FRAME_SHIFT).read_text())
+    return None
 
 
 def verify(folder: Path) -> None:

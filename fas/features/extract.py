@@ -1,6 +1,8 @@
 """What stages 1 to 3 share: run one job of an encoder over its part of a set, and merge the parts of all jobs."""
 
+import contextlib
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +39,37 @@ def run_job(
             done = parts.committed
             total, before = sum(map(len, batches)), sum(map(len, batches[:done]))
             bar = tqdm(total=total, initial=before, unit="utt", mininterval=2, ascii=True)
-            for batch in batches[done:]:
-                for utt, encoded in zip(batch, encode(frontend, batch, data), strict=True):
+
+            def write(batch: list[str], made: list[frontends.Encoded]) -> None:
+                for utt, encoded in zip(batch, made, strict=True):
                     for output in outputs:
                         _write_frames(parts, out, output, job, utt, encoded[output])
                     for table in texts:
                         parts.files[f"{table}.{job}"].write(f"{utt} {encoded[table]}".rstrip().encode() + b"\n")
                 parts.commit()
                 bar.update(len(batch))
+
+            # decoders work ahead of the encoder, and one batch is written while the next one is encoded
+            with _ahead(frontend, batches[done:]), ThreadPoolExecutor(1, "writer") as writer:
+                written: Future[None] | None = None
+                for batch in batches[done:]:
+                    made = encode(frontend, batch, data)
+                    if written:
+                        written.result()
+                    written = writer.submit(write, batch, made)
+                if written:
+                    written.result()
             bar.close()
+        if shift := getattr(frontend, "frame_shift", None):
+            with stamp.write_aside(out / ark.FRAME_SHIFT) as f:
+                f.write(f"{shift:.10g}\n")
         parts.finish()
+
+
+def _ahead(frontend: Frontend, batches: list[list[str]]) -> contextlib.AbstractContextManager:
+    """Audio decoded in advance, where a frontend has a loader."""
+    loader = getattr(frontend, "audio", None)
+    return contextlib.nullcontext() if loader is None else loader.ahead(u for batch in batches for u in batch)
 
 
 def encode(frontend: Frontend, batch: list[str], data: datadir.DataDir) -> list[frontends.Encoded]:
@@ -57,7 +80,7 @@ def encode(frontend: Frontend, batch: list[str], data: datadir.DataDir) -> list[
     try:
         return frontend.encode(batch)
     except Exception as e:
-        if not _out_of_memory(e):
+        if not frontends.out_of_memory(e):
             raise
     # here, not above: while an exception is handled, its traceback holds the memory of the failed attempt
     if len(batch) == 1:
@@ -68,15 +91,6 @@ def encode(frontend: Frontend, batch: list[str], data: datadir.DataDir) -> list[
     half = len(batch) // 2
     stamp.log(f"out of memory with a batch of {len(batch)} utterances; trying {half} and {len(batch) - half}")
     return encode(frontend, batch[:half], data) + encode(frontend, batch[half:], data)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """torch has an exception of its own on GPUs and none on the CPU."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
-    )
 
 
 def _name(output: str, part: str, job: int) -> str:

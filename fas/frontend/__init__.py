@@ -8,27 +8,35 @@ A frontend has
 `outputs` and `tables` of its conf name them.
 
 The confs of audio encoders share trim_db (cut the silence at both ends) and rms_dbfs (level what is left): see
-fas.data.audio. Without them the audio is as it was recorded.
+fas.data.audio. Without them the audio is as it was recorded. They share, too,
+  precision      float32, bfloat16 or float16 (autocast), int8 (processors only); None: fas.frontend.precision chooses,
+  batch_seconds  padded seconds of audio in one pass; None: on a GPU what its memory takes, else one utterance.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from fas import conf, stamp
-from fas.data import audio
 from fas.data.datadir import DataDir
-from fas.errors import AudioError, ConfError
+from fas.errors import ConfError
 
 Dtype = Literal["float16", "float32"]
+Precision = Literal["float32", "bfloat16", "float16", "int8"]
+Layer = int | list[int] | Literal["mean"]
 Encoded = dict[str, np.ndarray | str]
 
 
 class Frontend(Protocol):
     def batches(self, data: DataDir) -> list[list[str]]: ...
     def encode(self, batch: list[str]) -> list[Encoded]: ...
+
+
+def _later() -> Any:
+    """A setting that came after features had been made: while it is None, their digest stays what it was."""
+    return field(default=None, repr=False)
 
 
 @dataclass
@@ -38,7 +46,56 @@ class S3PRLConf:
     upstream: str
     kind: str = "s3prl"
     ckpt: str | None = None
-    layer: int | list[int] | Literal["mean"] = -1
+    layer: Layer = -1
+    trim_db: conf.Number | None = None
+    rms_dbfs: conf.Number | None = None
+    dtype: Dtype = "float16"
+    precision: Precision | None = _later()
+    batch_seconds: conf.Number | None = _later()
+
+
+@dataclass
+class TransformersConf:
+    """An audio encoder of transformers, by hub name (at a revision) or folder.
+
+    output: hidden, the states of `layer` as in S3PRLConf, or latents, the frames of a codec and of CLAP, as
+    fas.frontend.hf_audio says for each; sample_rate: Hz, the checkpoint's own if None.
+    """
+
+    model: str
+    kind: str = "transformers"
+    output: Literal["hidden", "latents"] = "hidden"
+    layer: Layer | None = None
+    sample_rate: int | None = None
+    revision: str | None = None
+    trim_db: conf.Number | None = None
+    rms_dbfs: conf.Number | None = None
+    dtype: Dtype = "float16"
+    precision: Precision | None = None
+    batch_seconds: conf.Number | None = None
+
+
+@dataclass
+class MingTokConf:
+    """MingTok-Audio's encoder, by hub name (at a revision) or folder: the mean of its posterior."""
+
+    model: str
+    kind: str = "mingtok"
+    revision: str | None = None
+    trim_db: conf.Number | None = None
+    rms_dbfs: conf.Number | None = None
+    dtype: Dtype = "float16"
+    precision: Precision | None = None
+    batch_seconds: conf.Number | None = None
+
+
+@dataclass
+class FunASRConf:
+    """An emotion2vec model of FunASR, by hub name (at a revision) or folder: its frames, an utterance at a time."""
+
+    model: str
+    kind: str = "funasr"
+    revision: str | None = None
     trim_db: conf.Number | None = None
     rms_dbfs: conf.Number | None = None
     dtype: Dtype = "float16"
@@ -58,6 +115,8 @@ class WhisperBlockConf:
     trim_db: conf.Number | None = None
     rms_dbfs: conf.Number | None = None
     dtype: Dtype = "float16"
+    precision: Precision | None = _later()
+    batch_seconds: conf.Number | None = _later()
 
 
 @dataclass
@@ -76,6 +135,7 @@ class WhisperConf:
     trim_db: conf.Number | None = None
     rms_dbfs: conf.Number | None = None
     dtype: Dtype = "float16"
+    precision: Precision | None = _later()
 
 
 @dataclass
@@ -103,7 +163,21 @@ class SPMTextConf:
     dtype: Dtype = "float16"
 
 
-def load_ssl_conf(path: Path) -> S3PRLConf | WhisperBlockConf:
+AcousticConf = S3PRLConf | WhisperBlockConf | TransformersConf | MingTokConf | FunASRConf
+KINDS = {
+    "ssl": {
+        "s3prl": S3PRLConf,
+        "whisper": WhisperBlockConf,
+        "transformers": TransformersConf,
+        "mingtok": MingTokConf,
+        "funasr": FunASRConf,
+    },
+    "text": {"hf": HFTextConf, "spm": SPMTextConf},
+}
+KINDS["semantic"] = KINDS["ssl"]  # any encoder of the voice may give the semantic stream
+
+
+def load_ssl_conf(path: Path) -> AcousticConf:
     """Read conf/ssl/*.yaml. Raises ConfError."""
     return settings("ssl", conf.load(path), path)
 
@@ -119,16 +193,29 @@ def load_whisper_conf(path: Path) -> WhisperConf:
 
 
 def settings(stage: str, values: dict[str, Any], path: Path) -> Any:
-    """The settings of an ssl, whisper or text encoder; path: where the values are from. Raises ConfError."""
-    kinds = {"ssl": {"s3prl": S3PRLConf, "whisper": WhisperBlockConf}, "text": {"hf": HFTextConf, "spm": SPMTextConf}}
+    """The settings of an ssl, semantic, whisper or text encoder; path: where the values are from. Raises ConfError."""
     made = WhisperConf
-    if stage in kinds:
-        if values.get("kind") not in kinds[stage]:
+    if stage in KINDS:
+        if values.get("kind") not in KINDS[stage]:
             raise ConfError(
-                f"{path}: kind must be one of {', '.join(kinds[stage])}, not {values.get('kind')!r}"
+                f"{path}: kind must be one of {', '.join(KINDS[stage])}, not {values.get('kind')!r}"
             )
-        made = kinds[stage][values["kind"]]
-    return conf.build(made, values, path)
+        made = KINDS[stage][values["kind"]]
+    built = conf.build(made, values, path)
+    _check(built, path)
+    return built
+
+
+def _check(built: Any, path: Path) -> None:
+    """What types don't say."""
+    for key in ("sample_rate", "batch_seconds"):
+        value = getattr(built, key, None)
+        if value is not None and value <= 0:
+            raise ConfError(f"{path}: {key} must be a number above 0, not {value!r}")
+    if getattr(built, "batch_seconds", None) and built.precision == "int8":
+        raise ConfError(f"{path}: int8 rounds by the loudest of a batch; leave out precision or batch_seconds")
+    if isinstance(built, TransformersConf) and built.output == "latents" and built.layer is not None:
+        raise ConfError(f"{path}: latents have no layer; leave out layer, or set output: hidden")
 
 
 def outputs(settings: Any) -> list[str]:
@@ -146,12 +233,15 @@ def tables(settings: Any) -> list[str]:
 def digest(settings: Any) -> str:
     """Identity of an encoder: its settings, and size and time of the local checkpoint that they name."""
     local = [Path(v) for v in (getattr(settings, "ckpt", None), getattr(settings, "model", None)) if v]
-    return stamp.digest(repr(settings), *(stamp.stat_line(p) for p in local if p.exists()))
+    later = [(f.name, getattr(settings, f.name)) for f in fields(settings) if not f.repr]
+    set_later = [f"{name}={value!r}" for name, value in later if value is not None]
+    return stamp.digest(repr(settings), *set_later, *(stamp.stat_line(p) for p in local if p.exists()))
 
 
-def load_audio(utt: str, place: str, settings: S3PRLConf | WhisperConf | WhisperBlockConf, pipes: bool) -> np.ndarray:
-    """`audio.load` as the conf has it -> (samples,) float32 at 16 kHz. Raises AudioError that names the utterance."""
-    try:
-        return audio.load(place, settings.trim_db, settings.rms_dbfs, pipes)
-    except AudioError as e:
-        raise AudioError(f"utterance {utt!r}: {e}") from None
+def out_of_memory(error: BaseException) -> bool:
+    """torch has an exception of its own on GPUs and none on the CPU."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )

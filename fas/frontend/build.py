@@ -24,6 +24,18 @@ def build(
         from fas.frontend.s3prl import S3PRLFrontend
 
         return S3PRLFrontend(settings, device, allow_pipes)
+    if isinstance(settings, frontend.TransformersConf):
+        from fas.frontend.hf_audio import TransformersFrontend
+
+        return TransformersFrontend(settings, device, allow_pipes)
+    if isinstance(settings, frontend.MingTokConf):
+        from fas.frontend.mingtok import MingTokFrontend
+
+        return MingTokFrontend(settings, device, allow_pipes)
+    if isinstance(settings, frontend.FunASRConf):
+        from fas.frontend.funasr import FunASRFrontend
+
+        return FunASRFrontend(settings, device, allow_pipes)
     if isinstance(settings, frontend.HFTextConf):
         from fas.frontend.hf_text import HFTextFrontend
 

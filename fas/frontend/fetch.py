@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fas import stamp
-from fas.errors import FetchError
+from fas.errors import ConfError, FetchError
 
 TIMEOUT = 30  # seconds without an answer
 LARGEST = 8 << 30  # bytes; Whisper large has 3 GB
@@ -127,13 +127,38 @@ def text_model(name: str) -> Path:
         if target.exists():
             return target
         try:
-            from huggingface_hub import snapshot_download
-
-            stamp.log(f"fetching {name} from the HuggingFace hub")
-            wanted = ["*.json", "*.safetensors", "*.model", "*.txt"]
-            return Path(snapshot_download(name, cache_dir=cache() / "hub", allow_patterns=wanted))
+            return _snapshot(name, None, ["*.json", "*.safetensors", "*.model", "*.txt"])
         except Exception as e:  # the hub client raises many kinds, of several libraries
             return _mirror(f"text/{name}", target, f"HuggingFace hub: {_reason(e)}")
+
+
+def model_folder(model: str, revision: str | None, others: tuple[str, ...] = ("*.bin",)) -> Path:
+    """The folder that a conf's `model` names, and nothing else is looked up; or by hub name, at a revision.
+
+    others: files to fetch beside *.json where the hub has no *.safetensors. Raises ConfError, FetchError.
+    """
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        if revision is not None:
+            raise ConfError(f"revision {revision}: is of a model on the hub, but {folder} is a folder; leave it out")
+        return folder
+    if model.startswith(("/", ".", "~")) or model.count("/") != 1 or folder.exists():
+        raise ConfError(f"model {folder}: no such folder, nor OWNER/NAME of the HuggingFace hub; nothing was looked up")
+    try:
+        found = _snapshot(model, revision, ["*.json", "*.safetensors"])
+        return found if any(found.glob("*.safetensors")) else _snapshot(model, revision, ["*.json", *others])
+    except Exception as e:  # the hub client raises many kinds, of several libraries
+        at = "" if revision is None else f" at revision {revision}"
+        raise FetchError(
+            f"{model}{at}: could not be fetched ({_reason(e)}); fetch it elsewhere and name its folder as the model"
+        ) from None
+
+
+def _snapshot(name: str, revision: str | None, wanted: list[str]) -> Path:
+    from huggingface_hub import snapshot_download
+
+    stamp.log(f"fetching {name} from the HuggingFace hub")
+    return Path(snapshot_download(name, revision=revision, cache_dir=cache() / "hub", allow_patterns=wanted))
 
 
 def download(url: str, target: Path, sha256: str) -> None:

@@ -16,72 +16,28 @@ import numpy as np
 import torch
 from torch import nn
 
-from fas.data.datadir import DataDir
 from fas.errors import ConfError
-from fas.frontend import Encoded, S3PRLConf, fetch, load_audio, weights
+from fas.frontend import S3PRLConf, fetch
+from fas.frontend.neural import NeuralFrontend
 
-SHORTEST = 1600  # samples (0.1 s): convolutional encoders give no frame at all below some 25 ms
+RECEPTIVE, HOP = 400, 320  # samples that a frame of wav2vec 2.0 and its kin sees, and steps
 
 
-class S3PRLFrontend:
-    """One utterance at a time, so that frames are just those of s3prl called directly."""
+class S3PRLFrontend(NeuralFrontend):
+    """Frames that are just those of s3prl called directly."""
 
     def __init__(self, settings: S3PRLConf, device: str, allow_pipes: bool = False):
-        self.settings, self.device, self.allow_pipes, self.layer = settings, device, allow_pipes, settings.layer
-        self.model = weights.fold(load_upstream(settings.upstream, settings.ckpt)).to(device).eval()
-        if self.layer != "mean":
-            self._leave_out_upper_layers()
+        super().__init__(settings, device, allow_pipes)
+        self.layer, self.family = settings.layer, settings.upstream
+        self.model = load_upstream(settings.upstream, settings.ckpt)
+        self.frame_shift = self.model.get_downsample_rates("hidden_states") / self.rate
+        self.ready()
 
-    def batches(self, data: DataDir) -> list[list[str]]:
-        self.wav = data.wav
-        return [[utt] for utt in data.utts]
-
-    @torch.inference_mode()
-    def frames(self, samples: np.ndarray) -> torch.Tensor:
-        """(samples,) float32 at 16 kHz -> (T, D) float32 of the conf's layer."""
-        samples = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
-        hidden = self.model([torch.from_numpy(samples).to(self.device)])["hidden_states"]
-        return choose_layer(hidden, self.layer)[0]
-
-    def encode(self, batch: list[str]) -> list[Encoded]:
-        made = []
-        for utt in batch:
-            samples = load_audio(utt, self.wav[utt], self.settings, self.allow_pipes)
-            made.append({".": self.frames(samples).cpu().numpy().astype(self.settings.dtype)})
-        return made
-
-    @torch.inference_mode()
-    def _leave_out_upper_layers(self) -> None:
-        """Take away the transformer layers that no frame of the conf needs, if frames then stay the same to the bit."""
-        stacks = [
-            m for n, m in self.model.named_modules() if n.endswith("encoder.layers") and isinstance(m, nn.ModuleList)
-        ]
-        if len(stacks) != 1:
-            return
-        noise = np.random.default_rng(0).normal(0, 0.1, SHORTEST).astype(np.float32)
-        hidden = self.model([torch.from_numpy(noise).to(self.device)])["hidden_states"]
-        expected = choose_layer(hidden, self.layer)[0]
-        chosen = self.layer if isinstance(self.layer, list) else [self.layer]
-        counted = [i % len(hidden) for i in chosen]
-        above = list(stacks[0][max(counted) + 1 :])  # the layer behind may normalise what it is given: it stays
-        if len(hidden) != len(stacks[0]) + 1 or not above:
-            return
-        before, self.layer = self.layer, counted
-        del stacks[0][max(counted) + 1 :]
-        if not torch.equal(self.frames(noise), expected):
-            stacks[0].extend(above)
-            self.layer = before
-
-
-def choose_layer(hidden: list[torch.Tensor], layer: object) -> torch.Tensor:
-    """Hidden states, each (B, T, D) -> one layer, the mean of all, or a list of layers side by side (B, T, n * D)."""
-    if layer == "mean":
-        return torch.stack(list(hidden)).mean(0)
-    chosen = layer if isinstance(layer, list) else [layer]
-    for index in chosen:
-        if isinstance(index, bool) or not isinstance(index, int) or not -len(hidden) <= index < len(hidden):
-            raise ConfError(f"layer {index!r}: the upstream has layers 0 to {len(hidden) - 1}, -1 the last, or mean")
-    return torch.cat([hidden[i] for i in chosen], dim=-1)
+    def states(self, samples: list[np.ndarray]) -> tuple[list[torch.Tensor], list[int]]:
+        hidden = self.model([torch.from_numpy(s).to(self.device) for s in samples])["hidden_states"]
+        if len(samples) == 1:
+            return hidden, [hidden[0].shape[1]]
+        return hidden, [(len(s) - RECEPTIVE) // HOP + 1 for s in samples]
 
 
 def load_upstream(name: str, ckpt: str | None) -> torch.nn.Module:

@@ -20,7 +20,8 @@ from whisper.utils import compression_ratio
 
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
-from fas.frontend import Encoded, WhisperBlockConf, WhisperConf, ctranslate2, fetch, load_audio, packed
+from fas.frontend import Encoded, WhisperBlockConf, WhisperConf, ctranslate2, fetch, packed, precision
+from fas.frontend.loader import Loader
 from fas.frontend.uninitialised import Uninitialised
 
 TOKENS_PER_SECOND = 12  # fast speech has some 6 words/s; text that needs more tokens than this is a loop
@@ -108,6 +109,8 @@ class WhisperFrontend:
     def __init__(self, settings: WhisperConf | WhisperBlockConf, device: str, allow_pipes: bool = False):
         self.settings, self.device, self.allow_pipes = settings, device, allow_pipes
         self.model = load(settings.model, device)
+        self.frame_shift = N_SAMPLES_PER_TOKEN / SAMPLE_RATE
+        self.precision = precision.choose(settings.precision, "whisper", device)
         tie_vocabulary(self.model.decoder)
         if device == "cpu":
             packed.pack(self.model.decoder)
@@ -118,6 +121,17 @@ class WhisperFrontend:
         self.wanted = {index for indices in self.blocks.values() for index in indices}
         if self.transcribes and settings.language:
             self._check_language(settings.language)
+        if self.precision == "int8":
+            mel = torch.zeros(1, self.model.dims.n_mels, FEW, device=device)
+            last = {len(self.model.encoder.blocks)}
+            precision.to_int8(self.model.encoder, lambda: encode(self.model, mel, last))
+
+    def _frames(self, mel: Tensor, blocks: set[int]) -> dict[int, Tensor]:
+        """`encode` in the conf's precision -> float32; int8 rounds by the loudest of a batch, so one by one."""
+        parts = mel.split(1) if self.precision == "int8" else [mel]
+        with precision.autocast(self.precision, self.device):
+            made = [encode(self.model, part, blocks) for part in parts]
+        return {number: torch.cat([part[number].float() for part in made]) for number in blocks}
 
     def _check_language(self, language: str) -> str:
         if language not in LANGUAGES:
@@ -127,7 +141,7 @@ class WhisperFrontend:
         return language
 
     def batches(self, data: DataDir) -> list[list[str]]:
-        self.wav = data.wav
+        self.audio = Loader(data, self.settings, self.allow_pipes)
         self.language = {}
         groups: dict[str, list[str]] = {}
         for utt in data.utts:
@@ -146,7 +160,7 @@ class WhisperFrontend:
         return [g[i : i + size] for _, g in sorted(groups.items()) for i in range(0, len(g), size)]
 
     def encode(self, batch: list[str]) -> list[Encoded]:
-        audios = [load_audio(u, self.wav[u], self.settings, self.allow_pipes) for u in batch]
+        audios = [self.audio(u) for u in batch]
         made: list[Encoded] = [{} for _ in batch]
         by_length: dict[tuple[int, str], list[int]] = {}
         for i, samples in enumerate(audios):
@@ -156,8 +170,10 @@ class WhisperFrontend:
                 seconds = padded_seconds(len(samples), self.settings.margin)
                 by_length.setdefault((seconds, self.language[batch[i]]), []).append(i)
         for (seconds, language), members in by_length.items():
-            for start in range(0, len(members), self.size):
-                some = members[start : start + self.size]
+            limit = None if self.transcribes else self.settings.batch_seconds
+            size = self.size if limit is None else max(1, int(limit // seconds))
+            for start in range(0, len(members), size):
+                some = members[start : start + size]
                 encoded = self._encode_short([audios[i] for i in some], seconds, language)
                 for i, one in zip(some, encoded, strict=True):
                     made[i] = one
@@ -166,7 +182,7 @@ class WhisperFrontend:
     def _encode_short(self, audios: list[np.ndarray], seconds: int, language: str) -> list[Encoded]:
         mel = torch.stack([log_mel(self.model, a, seconds, self.device) for a in audios])
         last = len(self.model.encoder.blocks)
-        frames = encode(self.model, mel, self.wanted | ({last} if self.transcribes else set()))
+        frames = self._frames(mel, self.wanted | ({last} if self.transcribes else set()))
         made = [self._cut(frames, i, len(a)) for i, a in enumerate(audios)]
         if self.transcribes:
             for one, text in zip(made, self._transcribe(audios, frames[last], seconds, language), strict=True):
@@ -180,7 +196,7 @@ class WhisperFrontend:
         for window in windows:
             mel = log_mel(self.model, window, padded_seconds(len(window), self.settings.margin), self.device)
             if self.blocks:
-                pieces.append(self._cut(encode(self.model, mel[None], self.wanted), 0, len(window)))
+                pieces.append(self._cut(self._frames(mel[None], self.wanted), 0, len(window)))
         made: Encoded = {name: np.concatenate([p[name] for p in pieces]) for name in self.blocks}
         if self.transcribes:
             options = {"temperature": 0.0, "condition_on_previous_text": False, "fp16": False}
@@ -214,7 +230,7 @@ class WhisperFrontend:
                 if not members or longer is None:
                     break
                 mel = [log_mel(self.model, audios[i], longer, self.device) for i in members]
-                chosen = encode(self.model, torch.stack(mel), {last})[last]
+                chosen = self._frames(torch.stack(mel), {last})[last]
         return [" ".join(t.split()) for t in texts]
 
 

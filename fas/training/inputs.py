@@ -3,12 +3,17 @@
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fas import stamp
 from fas.data import datadir
-from fas.errors import DataError
+from fas.errors import ConfError, DataError
 from fas.features import ark
+
+if TYPE_CHECKING:
+    from fas.training.dataset import Source
+
+LONGEST_TOKEN = 1.0  # seconds; a voice changes within less
 
 
 @dataclass(frozen=True)
@@ -31,9 +36,26 @@ def head(directory: Path) -> Head:
 def features_digest(kind: str, folder: Path) -> str:
     """Identity of a feature folder. Raises DataError that names the stage to run."""
     if not (folder / "feats.scp").exists():
-        stage = {"ssl": 1, "whisper": 2, "text": 3}.get(kind, "?")
+        stage = {"ssl": 1, "semantic": 1, "whisper": 2, "text": 3}.get(kind, "?")
         raise DataError([f"{folder}/feats.scp: is missing; run stage {stage} first"])
     return ark.digest(folder)
+
+
+def check_patches(sources: "dict[str, Source]", sets: list[Path]) -> None:
+    """Say how long a token of each stream lasts. Raises ConfError where that is beyond any emotion's changes."""
+    for name, source in sources.items():
+        shifts = {ark.frame_shift(source.base / datadir.home(d).name / source.below) for d in sets} - {None}
+        if len(shifts) > 1:
+            raise ConfError(f"stream {name}: the sets' features differ in frames a second; extract them again")
+        for shift in shifts:
+            lasts = source.patch * shift
+            stamp.log(f"stream {name}: {1 / shift:g} frames a second, patch {source.patch}: {lasts:g} s a token")
+            if lasts > LONGEST_TOKEN:
+                raise ConfError(
+                    f"stream {name}: patch {source.patch} at {1 / shift:g} frames a second makes tokens of {lasts:g} "
+                    f"s; set patch to {max(1, int(LONGEST_TOKEN / shift))} at the most (0.1 s, as published, is "
+                    f"{max(1, round(0.1 / shift))})"
+                )
 
 
 def data_digest(streams: dict[str, Any], feats: dict[str, Path], sets: list[Path]) -> str:

@@ -12,7 +12,7 @@ from fas import conf, stamp
 from fas.cli import fill
 from fas.data import datadir
 from fas.errors import ConfError, DataError
-from fas.training.inputs import data_digest, head
+from fas.training.inputs import check_patches, data_digest, head
 
 
 @dataclass
@@ -120,6 +120,8 @@ def train_one(training: Training) -> None:
     threads.share()
     settings = confs.load_conf(training.conf)
     sources = confs.sources(settings.streams, training.feats)
+    if settings.system != "logreg":  # which takes frames, not patches
+        check_patches(sources, training.train)
     known = {e for d in training.train for e in head(d).emotions}
     labels = [e for e in datadir.EMOTIONS if e in known]
     labels += sorted(known - set(labels))
