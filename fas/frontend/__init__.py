@@ -11,6 +11,7 @@ The confs of audio encoders share trim_db (cut the silence at both ends) and rms
 fas.data.audio. Without them the audio is as it was recorded. They share, too,
   precision      float32, bfloat16 or float16 (autocast), int8 (processors only); None: fas.frontend.precision chooses,
   batch_seconds  padded seconds of audio in one pass; None: on a GPU what its memory takes, else one utterance.
+A setting that came after features had been made has repr=False: left at None, it is not in their digest.
 """
 
 from dataclasses import dataclass, field, fields
@@ -34,11 +35,6 @@ class Frontend(Protocol):
     def encode(self, batch: list[str]) -> list[Encoded]: ...
 
 
-def _later() -> Any:
-    """A setting that came after features had been made: while it is None, their digest stays what it was."""
-    return field(default=None, repr=False)
-
-
 @dataclass
 class S3PRLConf:
     """An upstream of s3prl's hub. layer: index, "mean" over all layers, or a list, set side by side in each frame."""
@@ -50,8 +46,8 @@ class S3PRLConf:
     trim_db: conf.Number | None = None
     rms_dbfs: conf.Number | None = None
     dtype: Dtype = "float16"
-    precision: Precision | None = _later()
-    batch_seconds: conf.Number | None = _later()
+    precision: Precision | None = field(default=None, repr=False)
+    batch_seconds: conf.Number | None = field(default=None, repr=False)
 
 
 @dataclass
@@ -115,8 +111,8 @@ class WhisperBlockConf:
     trim_db: conf.Number | None = None
     rms_dbfs: conf.Number | None = None
     dtype: Dtype = "float16"
-    precision: Precision | None = _later()
-    batch_seconds: conf.Number | None = _later()
+    precision: Precision | None = field(default=None, repr=False)
+    batch_seconds: conf.Number | None = field(default=None, repr=False)
 
 
 @dataclass
@@ -135,7 +131,7 @@ class WhisperConf:
     trim_db: conf.Number | None = None
     rms_dbfs: conf.Number | None = None
     dtype: Dtype = "float16"
-    precision: Precision | None = _later()
+    precision: Precision | None = field(default=None, repr=False)
 
 
 @dataclass

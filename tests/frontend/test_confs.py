@@ -41,16 +41,16 @@ def test_digests_of_old_features_hold() -> None:
     [
         ({"kind": "hub"}, "kind must be one of s3prl, whisper, transformers, mingtok, funasr, not 'hub'"),
         ({"kind": "transformers"}, "the key model is missing"),
-        ({"kind": "transformers", "model": "x", "output": "codes"}, "output must be hidden or latents, not 'codes'"),
+        ({"kind": "transformers", "model": "x", "output": "codes"}, "output must be 'hidden' or 'latents', not 'codes'"),
         ({"kind": "transformers", "model": "x", "output": "latents", "layer": 3}, "latents have no layer"),
-        ({"kind": "transformers", "model": "x", "sample_rate": "24k"}, "sample_rate must be a number above 0"),
+        ({"kind": "transformers", "model": "x", "sample_rate": "24k"}, "sample_rate must be a valid integer, not '24k'"),
         ({"kind": "mingtok", "model": "x", "batch_seconds": 0}, "batch_seconds must be a number above 0"),
-        ({"kind": "mingtok", "model": "x", "precision": "int4"}, "float32 or bfloat16 or float16 or int8, not 'int4'"),
+        ({"kind": "mingtok", "model": "x", "precision": "int4"}, "'float32', 'bfloat16', 'float16' or 'int8'.*, not 'int4'"),
         ({"kind": "mingtok", "model": "x", "precision": "int8", "batch_seconds": 9}, "int8 rounds by the loudest"),
         ({"kind": "s3prl", "upstream": "x", "precision": "half"}, "precision must be"),
         ({"kind": "funasr", "model": "x", "precision": "float16"}, "unknown key precision"),
     ],
 )
 def test_what_a_conf_may_not_say(values: dict[str, object], says: str) -> None:
-    with pytest.raises(ConfError, match=rf"my\.yaml: .*{says}"):
+    with pytest.raises(ConfError, match=rf"my\.yaml: (.|\n)*{says}"):
         frontend.settings("semantic", values, Path("my.yaml"))
