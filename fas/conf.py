@@ -1,19 +1,25 @@
 """YAML confs into checked settings, by pydantic: unknown, missing and wrong keys are errors that name the file."""
 
 import dataclasses
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import ConfigDict, ValidationError
-from pydantic.dataclasses import dataclass
 
 from fas.errors import ConfError
 
 T = TypeVar("T")
 Number = int | float  # stays as it is written: digests are of what a conf says
-checked = cache(partial(dataclass, config=ConfigDict(strict=True, extra="forbid")))
+
+
+@cache
+def checked(kind: type[T]) -> type[T]:
+    """The same dataclass, its types held to; pydantic is imported where a conf is read alone."""
+    from pydantic import ConfigDict
+    from pydantic.dataclasses import dataclass
+
+    return dataclass(kind, config=ConfigDict(strict=True, extra="forbid"))
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -56,6 +62,8 @@ def _load(path: Path) -> dict[str, Any]:
 
 def build(kind: type[T], values: dict[str, Any], where: str | Path) -> T:
     """Fill the dataclass `kind` from a mapping, its types held to. Raises ConfError with all that is wrong in it."""
+    from pydantic import ValidationError
+
     try:
         return checked(kind)(**{str(key): value for key, value in values.items()})
     except ValidationError as e:
