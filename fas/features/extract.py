@@ -61,7 +61,7 @@ def run_job(
                     written.result()
             bar.close()
         if shift := getattr(frontend, "frame_shift", None):
-            with stamp.write_aside(out / ark.FRAME_SHIFT) as f:
+            with stamp.locked(out / ".lock"), stamp.write_aside(out / ark.FRAME_SHIFT) as f:  # all jobs write the same
                 f.write(f"{shift:.10g}\n")
         parts.finish()
 
