@@ -1,9 +1,11 @@
-"""Figures of a classifier: accuracy (WA), unweighted average recall (UAR), macro F1."""
+"""Figures of a classifier: accuracy (WA), unweighted average recall (UAR), macro F1.
+
+Those of scikit-learn, to the bit, without importing it: that takes longer than torch, in every training and score.
+"""
 
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 
 
 def scores(references: np.ndarray, predictions: np.ndarray, classes: int) -> dict[str, Any]:
@@ -12,15 +14,17 @@ def scores(references: np.ndarray, predictions: np.ndarray, classes: int) -> dic
     UAR and F1 are means over the classes that occur in the reference; recall of any other class is None.
     confusion[i][j] counts reference i given the label j.
     """
-    every = list(range(classes))
-    present = sorted(set(references.tolist()))
-    recall = recall_score(references, predictions, labels=every, average=None, zero_division=0)
-    f1 = f1_score(references, predictions, labels=present, average="macro", zero_division=0)
+    confusion = np.zeros((classes, classes), int)
+    np.add.at(confusion, (references, predictions), 1)
+    right, occur, given = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+    present = occur > 0
+    recall, f1 = right[present] / occur[present], 2 * right[present] / (occur + given)[present]
+    recalls = iter(recall.tolist())
     return {
         "n": len(references),
-        "accuracy": float(accuracy_score(references, predictions)),
-        "uar": float(np.mean([recall[c] for c in present])),
-        "f1": float(f1),
-        "recall": [float(recall[c]) if c in present else None for c in every],
-        "confusion": confusion_matrix(references, predictions, labels=every).tolist(),
+        "accuracy": float(right.sum() / len(references)),
+        "uar": float(recall.mean()),
+        "f1": float(f1.mean()),
+        "recall": [next(recalls) if there else None for there in present],
+        "confusion": confusion.tolist(),
     }
