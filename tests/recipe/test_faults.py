@@ -92,22 +92,22 @@ def test_a_truncated_ark_is_found_and_only_its_job_made_again(
     assert "job 1 is whole already" in capsys.readouterr().err
 
 
-def test_any_flipped_byte_of_a_checkpoint_is_found_or_harmless(tmp_path: Path) -> None:
-    path = tmp_path / "best.pt"
+def test_any_flipped_byte_of_a_checkpoint_is_found_or_harmless(in_memory: Path) -> None:
+    path = in_memory / "best.pt"
     torch.manual_seed(0)
     saved = {"state": {"weight": torch.randn(7, 5), "bias": torch.randn(7)}, "epoch": 3}
     checkpoint.save(path, saved)
     whole = path.read_bytes()
     found = 0
     for place in range(len(whole)):
-        stamp.mark_whole(tmp_path, INPUTS, ["best.pt"])
+        stamp.mark_whole(in_memory, INPUTS, ["best.pt"])
         flip(path, place)
         try:
             loaded = checkpoint.load(path)
         except ConfError as e:
             found += 1
             assert "best.pt: not a readable checkpoint" in str(e)
-            assert not (tmp_path / stamp.DONE).exists(), "the next run trains again"
+            assert not (in_memory / stamp.DONE).exists(), "the next run trains again"
         else:
             assert loaded["epoch"] == 3
             assert all(torch.equal(loaded["state"][k], v) for k, v in saved["state"].items())
