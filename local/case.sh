@@ -12,5 +12,5 @@ skip_bad=false  # leave out audio that can't be opened, listed in DATADIR/case_m
 if [[ $# -ne 3 ]]; then echo "usage: $0 [options] CORPORA DATADIR NJ; see --help" >&2; exit 2; fi
 size=()
 if ((utts > 0)); then size=(--utts "$utts"); fi
-"$FAS_PYTHON" "$FAS_ROOT/local/case_mini.py" --seed "$seed" --nj "$3" ${size[@]+"${size[@]}"} "$1/case_mini"
-"$FAS_PYTHON" "$FAS_ROOT/local/case_data.py" --skip-bad "$skip_bad" "$1/case_mini" "$2/case_mini"
+exec "$FAS_PYTHON" "$FAS_ROOT/local/conflict_set.py" --conf "$FAS_ROOT/local/case_mini/set.yaml" --seed "$seed" --nj "$3" \
+  --skip-bad "$skip_bad" ${size[@]+"${size[@]}"} "$1" "$2"

@@ -1,0 +1,284 @@
+"""A conflict set as files: every utterance spoken once, what fails tried again and listed, a stopped run gone on with.
+
+OUT gets wav/<utterance>.wav, metadata.tsv and README.md, the set's card. What has been spoken stands in a journal with
+a digest of all that it depends on, so that a later run, also of a changed conf, speaks only what is new.
+"""
+
+import csv
+import json
+import os
+import shutil
+import sys
+import wave
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from tqdm import tqdm
+
+from fas import corpora, espeak, stamp
+from fas.datadir import DataError
+from fas.synthesis import card, command, lines, plan, prosody
+from fas.synthesis.plan import Command, SetConf, Utterance
+
+JOURNAL = ".spoken.jsonl"
+PARTS = ".parts"
+FAILURES = "failures.tsv"
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that decides how an utterance sounds, and the files to write: `part`, then `wav`."""
+
+    utt: str
+    text: str
+    emo: str
+    speaker: str
+    voice: dict[str, Any]
+    emotion: dict[str, Any]
+    language: str
+    seed: str
+    synthesiser: str | Command
+    part: Path
+    wav: Path
+
+    def digest(self) -> str:
+        """Identity of the speech, wherever it is kept and however often it is tried."""
+        how = self.synthesiser
+        spoken_by = _espeak() if how == "espeak" else how.command if isinstance(how, Command) else how
+        said = (self.text, self.emo, self.speaker, self.voice, self.emotion, self.language, self.seed, spoken_by)
+        return stamp.digest(json.dumps(said, sort_keys=True))
+
+
+@dataclass(frozen=True)
+class Set:
+    """A planned set: its settings, utterances, and the folder that it is or will be in."""
+
+    settings: SetConf
+    utterances: list[Utterance]
+    seed: int
+    out: Path
+
+    def job(self, u: Utterance) -> Job:
+        """How an utterance is spoken. People say the same whatever the seed."""
+        settings = self.settings
+        seed = "" if settings.synthesiser == "people" else f"{settings.name} voice {self.seed} {u.utt}"
+        voice, emotion = settings.voices[u.speaker], settings.emotions[u.emo]
+        files = self.out / PARTS / f"{u.utt}.wav", self.out / "wav" / f"{u.utt}.wav"
+        how = settings.synthesiser
+        return Job(u.utt, u.text, u.emo, u.speaker, voice, emotion, settings.language, seed, how, *files)
+
+
+@cache
+def _espeak() -> list[str]:
+    """What eSpeak's speech depends on besides a job."""
+    return [espeak.version(), *(stamp.digest_file(Path(str(m.__file__))) for m in (prosody, espeak))]
+
+
+def planned(path: Path, corpora_dir: Path, seed: int, utts: int | None) -> Set:
+    """The set of a conf, cut to `utts` utterances where asked for; its folder will be corpora_dir/<name>.
+
+    Raises ConfError, DataError.
+    """
+    settings = plan.read_conf(path)
+    if settings.synthesiser == "espeak":
+        prosody.check(settings)
+    elif isinstance(settings.synthesiser, Command):
+        command.check(settings)
+    table = lines.read(path.parent / settings.lines, settings.labels, settings.length)
+    utterances = plan.plan(settings, table, seed)
+    if utts is not None:
+        utterances = plan.cut(utterances, utts, settings.name, seed)
+    for line in lines.balance(table, settings.labels):
+        stamp.log(f"{settings.name}: {line}")
+    return Set(settings, utterances, seed, corpora_dir / settings.name)
+
+
+def make(made: Set, nj: int) -> None:
+    """Speak what is not there yet, `nj` at once, and complete the folder.
+
+    Raises DataError for a folder of something else, and, once all others are spoken, for every utterance that failed.
+    """
+    name, out = made.settings.name, made.out
+    if out.exists() and any(out.iterdir()) and not any((out / n).exists() for n in (JOURNAL, stamp.DONE, ".lock")):
+        raise DataError([f"{out}: exists and is no conflict set (it has no {JOURNAL}): name another folder or move it"])
+    with stamp.locked(out / ".lock"):
+        jobs = {u.utt: made.job(u) for u in made.utterances}
+        digests = {utt: job.digest() for utt, job in jobs.items()}
+        text = card.of(made.settings, made.utterances, made.seed)
+        planned = stamp.digest_all(f"{u} {digests[u.utt]}" for u in made.utterances)
+        inputs = {"utterances": planned, "card": stamp.digest(text)}
+        if stamp.is_whole(out, inputs):
+            stamp.log(f"{name}: {out} is whole, nothing to do")
+            return
+        stamp.unmark(out)
+        whole = spoken(out)
+        todo = [job for utt, job in jobs.items() if not is_spoken(whole.get(utt), digests[utt], job.wav)]
+        stamp.log(f"{name}: {len(jobs)} utterances, {len(jobs) - len(todo)} there, {len(todo)} to speak")
+        if lost := fill(made, todo, digests, nj):
+            listed = f"{len(lost)} of {len(jobs)} utterances are missing, listed in {out / FAILURES}"
+            raise DataError([f"{listed}; run again to try them again", *lost])
+        complete(made, jobs, digests, text)
+        stamp.mark_whole(out, inputs, ["metadata.tsv", "README.md"])
+    stamp.log(f"{name}: {len(jobs)} utterances in {out}")
+
+
+def fill(made: Set, todo: list[Job], digests: dict[str, str], nj: int) -> list[str]:
+    """Speak these utterances; a line for each that is missing still."""
+    out = made.out
+    if made.settings.synthesiser == "people":
+        failures = {job.utt: [f"not recorded yet by {job.speaker}; fas record shows it"] for job in todo}
+        return write_failures(out, failures, set(failures))
+    shutil.rmtree(out / PARTS, ignore_errors=True)
+    for folder in (PARTS, "wav"):
+        (out / folder).mkdir(exist_ok=True)
+    failures = speak_all(todo, digests, out, nj, made.settings.name)
+    shutil.rmtree(out / PARTS)
+    now = {utt: entry["job"] for utt, entry in spoken(out).items()}
+    return write_failures(out, failures, {job.utt for job in todo if now.get(job.utt) != digests[job.utt]})
+
+
+def spoken(out: Path) -> dict[str, dict[str, Any]]:
+    """Utterance -> its last entry in the journal; a line cut short by a kill counts for nothing."""
+    found: dict[str, dict[str, Any]] = {}
+    path = out / JOURNAL
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        found[entry["utt"]] = entry
+    return found
+
+
+def is_spoken(entry: dict[str, Any] | None, digest: str, wav: Path) -> bool:
+    """Whether a journal's entry is of this digest and its file as it was written."""
+    return entry is not None and entry["job"] == digest and wav.exists() and wav.stat().st_size == entry["size"]
+
+
+def note(out: Path, job: Job, digest: str) -> None:
+    """Move an utterance's file into place and write it into the journal."""
+    os.replace(job.part, job.wav)
+    with (out / JOURNAL).open("a", encoding="utf-8") as f:
+        f.write(json.dumps({"utt": job.utt, "job": digest, "size": job.wav.stat().st_size}) + "\n")
+
+
+def speak_all(todo: list[Job], digests: dict[str, str], out: Path, nj: int, name: str) -> dict[str, list[str]]:
+    """Speak with `nj` processes; utterance -> what was wrong with each try that failed, of all that had one."""
+    failures: dict[str, list[str]] = {}
+    # spawn: a child begins clean, whatever the parent has loaded
+    with ProcessPoolExecutor(nj, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
+        futures = {pool.submit(speak, job): job for job in todo}
+        often = 1 if sys.stderr.isatty() else 20  # seconds
+        try:
+            for future in tqdm(as_completed(futures), total=len(todo), desc=name, unit="utt", mininterval=often):
+                job = futures[future]
+                whole, wrong = future.result()
+                if wrong:
+                    failures[job.utt] = wrong
+                if whole:
+                    note(out, job, digests[job.utt])
+        except BrokenProcessPool:
+            raise DataError([f"{out}: a speaking process was ended from outside; run again, it goes on"]) from None
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return failures
+
+
+def speak(job: Job) -> tuple[bool, list[str]]:
+    """Speak one utterance into its part file: whether it is there, and what was wrong with each try that failed."""
+    wrong = []
+    for number in range(1, getattr(job.synthesiser, "tries", 1) + 1):
+        if reason := _try(job, number):
+            wrong.append(reason)
+        else:
+            return True, wrong
+    return False, wrong
+
+
+def _try(job: Job, number: int) -> str:
+    if isinstance(job.synthesiser, Command):
+        seed = int(stamp.digest(job.seed, str(number))[:7], 16)
+        common = {"text": job.text, "emotion": job.emo, "voice": job.speaker, "language": job.language, "seed": seed}
+        return command.speak(job.synthesiser, common | job.voice | job.emotion | {"wav": str(job.part)})
+    try:
+        samples = prosody.speak(job.text, job.voice, job.emotion, job.seed)
+    except (espeak.EspeakError, ValueError) as e:
+        return str(e)
+    with wave.open(str(job.part), "wb") as f:
+        f.setnchannels(1)
+        f.setsampwidth(2)
+        f.setframerate(espeak.SAMPLE_RATE)
+        f.writeframes(samples.astype("<i2").tobytes())
+    return ""
+
+
+def end_with_parent() -> None:
+    """In a worker: end when the parent is gone, where a killed parent's workers would wait for work for ever."""
+
+    def watch() -> None:
+        parent_process().join()
+        command.end_running()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
+def write_failures(out: Path, failures: dict[str, list[str]], missing: set[str]) -> list[str]:
+    """failures.tsv: utterance, try, its outcome, and whether a later try succeeded; a line for each that is missing."""
+    if not failures:
+        (out / FAILURES).unlink(missing_ok=True)
+        return []
+    with stamp.write_aside(out / FAILURES) as f:
+        f.write("utt\ttry\tspoken_later\treason\n")
+        for utt, reasons in sorted(failures.items()):
+            for number, reason in enumerate(reasons, 1):
+                later = "no" if utt in missing else "yes"
+                f.write(f"{utt}\t{number}\t{later}\t{' '.join(reason.split())}\n")
+    for utt in sorted(failures.keys() - missing):
+        stamp.log(f"{utt}: spoken at try {len(failures[utt]) + 1}; before: {'; '.join(failures[utt])}")
+    return [f"utterance {utt!r}: {'; '.join(dict.fromkeys(failures[utt]))}" for utt in sorted(missing)]
+
+
+def complete(made: Set, jobs: dict[str, Job], digests: dict[str, str], text: str) -> None:
+    """Take away what no utterance of the plan is, and write metadata.tsv, README.md and the journal anew."""
+    for path in (made.out / "wav").iterdir():
+        if path.stem not in jobs or path.suffix != ".wav":
+            path.unlink()
+    scenes = any(u.scenario for u in made.utterances)
+    columns = [f.name for f in fields(Utterance) if scenes or f.name != "scenario"]
+    with stamp.write_aside(made.out / "metadata.tsv") as f:
+        writer = csv.writer(f, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([asdict(u)[c] for c in columns] for u in sorted(made.utterances, key=lambda u: u.utt))
+    with stamp.write_aside(made.out / "README.md") as f:
+        f.write(text)
+    with stamp.write_aside(made.out / JOURNAL) as f:
+        for utt in sorted(jobs):
+            f.write(json.dumps({"utt": utt, "job": digests[utt], "size": jobs[utt].wav.stat().st_size}) + "\n")
+
+
+def rows(made: Set) -> Iterator[corpora.Utterance]:
+    """The set as a corpus's utterances."""
+    for u in made.utterances:
+        wav = made.out / "wav" / f"{u.utt}.wav"
+        yield corpora.Utterance(u.utt, wav, u.speaker, u.emo, made.settings.language, u.text, u.sem)
+
+
+def write_data(made: Set, out: Path, skip_bad: bool) -> None:
+    """The data directory `out`, its subsets, one for each part of the plan, and the card."""
+    settings = made.settings
+    data, dropped = corpora.make(settings.name, rows(made), settings.labels, skip_bad=skip_bad)
+    corpora.write(data, dropped, out)
+    split_of = {u.utt: u.split for u in made.utterances}
+    for split in settings.plan:
+        data.subset(lambda u, s=split: split_of[u] == s).write(out / split)
+    with stamp.write_aside(out / "README.md") as f:
+        f.write((made.out / "README.md").read_text(encoding="utf-8"))
