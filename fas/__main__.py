@@ -8,6 +8,9 @@ from fas import __version__
 PROGRAMS = {
     "predict": "emotions of audio files, by an exported model",
     "demo": "a local page to try an exported model on",
+    "annotate": "a local page where listeners label utterances",
+    "agree": "how far listeners agree, and labels from their answers",
+    "record": "a local page where people record the lines of a conflict set",
     "export": "a trained model as a folder that stands alone",
     "data": "validate, split, cut and sort data directories",
     "extract": "one encoder over one set: frames, transcripts, token vectors",

@@ -12,7 +12,8 @@ import argparse
 import os
 from pathlib import Path
 
-from fas import cli, corpora
+from fas import cli
+from fas.data import prepare
 from fas.synthesis import make
 
 
@@ -22,7 +23,7 @@ def run() -> None:
     parser.add_argument("--seed", type=int, default=1, help="another seed, another plan (%(default)s)")
     parser.add_argument("--nj", type=int, default=2, help="utterances spoken at once (%(default)s)")
     parser.add_argument("--utts", type=int, help="keep so many, in proportion over parts and emotions (default all)")
-    corpora.add_skip_bad(parser)
+    prepare.add_skip_bad(parser)
     parser.add_argument("corpora", type=Path, metavar="CORPORA")
     parser.add_argument("datadir", type=Path, metavar="DATADIR")
     args = parser.parse_args()

@@ -2,7 +2,8 @@
 
 python -m fas.bin.report --out exp --datadir data --model "exp/{system}/fold{fold}" --systems "fas words" --folds "1 2"
     --seeds "1 2 3" --feats text=dump/text/y ... [--reference fas] [--words-system words] [--external NAME=FILE ...]
-An external system is a file of `utterance label` lines; it stands in the table of every set that it has all of.
+An external system is a file of `utterance label` lines; it stands in the table of every set that it has all of. So do
+people, where a data directory has utt2people (fas agree): each listener against the majority of the others.
 Whole outputs of the same scores, by the same program, are left as they are; finding that out imports neither numpy nor
 torch.
 """

@@ -10,6 +10,7 @@ That is how Python sorts strings: UTF-8 keeps the order of code points.
 | utt2lang | utterance, ISO 639-1 language | no |
 | utt2dur | utterance, seconds | yes |
 | utt2sem | utterance, emotion of the words | conflict sets |
+| utt2emo_soft | utterance, share of listeners by emotion of the voice, `angry=0.75 sad=0.25` | no |
 | text | utterance, reference words | no |
 | corpus | the corpus's name, alone | yes |
 | emotions | the corpus's emotions in this mapping, one a line | yes |
@@ -26,12 +27,12 @@ from pathlib import Path
 
 from fas import stamp
 from fas.data import audio
-from fas.data.tables import parse_table, write_table
+from fas.data.tables import parse_table, soft_label, write_table
 from fas.errors import DataError
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 REQUIRED = ("wav.scp", "utt2spk", "utt2emo", "utt2dur")
-OPTIONAL = ("utt2lang", "utt2sem", "text")
+OPTIONAL = ("utt2lang", "utt2sem", "utt2emo_soft", "text")
 
 
 @dataclass
@@ -46,6 +47,7 @@ class DataDir:
     emotions: list[str] = field(default_factory=lambda: list(EMOTIONS))
     utt2lang: dict[str, str] = field(default_factory=dict)
     utt2sem: dict[str, str] = field(default_factory=dict)
+    utt2emo_soft: dict[str, str] = field(default_factory=dict)
     text: dict[str, str] = field(default_factory=dict)
     path: Path = Path()
 
@@ -66,6 +68,7 @@ class DataDir:
             "utt2dur": {u: f"{d:.6g}" for u, d in self.utt2dur.items()},
             "utt2lang": self.utt2lang,
             "utt2sem": self.utt2sem,
+            "utt2emo_soft": self.utt2emo_soft,
             "text": self.text,
         }
         return {name: table for name, table in every.items() if table}
@@ -87,6 +90,12 @@ class DataDir:
                         f"{self.path / name}:{line}: utterance {utt!r} has the unknown label {table[utt]!r}; "
                         f"known are {' '.join(self.emotions)} (map or drop it, or add it to {self.path / 'emotions'})"
                     )
+        for line, utt in enumerate(sorted(self.utt2emo_soft), 1):
+            try:
+                if unknown := soft_label(self.utt2emo_soft[utt]).keys() - set(self.emotions):
+                    raise ValueError(f"the unknown label {min(unknown)!r}")
+            except ValueError as e:
+                found.append(f"{self.path / 'utt2emo_soft'}:{line}: utterance {utt!r} has {e}; mend it")
         for utt, path in self.wav.items():
             if path.startswith("|"):
                 found.append(f"{self.path / 'wav.scp'}: utterance {utt!r} is written to a pipe; name what is read")
@@ -110,7 +119,9 @@ class DataDir:
     def labels_digest(self) -> str:
         """Digest of utterances, speakers and labels."""
         return stamp.digest_all(
-            f"{u} {self.utt2spk[u]} {self.utt2emo[u]} {self.utt2sem.get(u)}" for u in self.utts
+            f"{u} {self.utt2spk[u]} {self.utt2emo[u]} {self.utt2sem.get(u)}"
+            + (f" {self.utt2emo_soft[u]}" if u in self.utt2emo_soft else "")
+            for u in self.utts
         )
 
     def subset(self, keep: Callable[[str], bool]) -> "DataDir":
@@ -121,7 +132,7 @@ class DataDir:
         """These utterances, in the C locale's order."""
         tables = {
             name: {u: table[u] for u in utts if u in table}
-            for name in ("wav", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "text")
+            for name in ("wav", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "utt2emo_soft", "text")
             for table in [getattr(self, name)]
         }
         return DataDir(corpus=self.corpus, emotions=self.emotions, path=self.path, **tables)
@@ -216,6 +227,7 @@ def load(path: Path) -> tuple[DataDir, list[str]]:
         utt2dur=durations,
         utt2lang=tables["utt2lang"],
         utt2sem=tables["utt2sem"],
+        utt2emo_soft=tables["utt2emo_soft"],
         text=tables["text"],
         path=path,
     )
@@ -229,7 +241,7 @@ def combine(sets: Iterable[DataDir]) -> DataDir:
     for data in others:
         if twice := sorted(total.wav.keys() & data.wav.keys()):
             raise DataError([f"{data.path}: utterance {u!r} stands in {total.path} too" for u in twice])
-        for name in ("wav", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "text"):
+        for name in ("wav", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "utt2emo_soft", "text"):
             getattr(total, name).update(getattr(data, name))
         total.emotions += [e for e in data.emotions if e not in total.emotions]
         total.corpus += f" {data.corpus}"

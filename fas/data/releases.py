@@ -121,21 +121,3 @@ def copy_of(path: Path) -> Path:
 def wrong(path: Path, why: str) -> Utterance:
     """A file that can't be one of the corpus: `make` names it, with all others."""
     return Utterance("", path, "", "", problem=f"{path}: {why}")
-
-
-def case_mini(folder: Path) -> Iterator[tuple[str, Utterance]]:
-    """The embedded corpus (local/case_mini.py): pairs of split and utterance."""
-    with (folder / "metadata.tsv").open(encoding="utf-8", newline="") as f:
-        for row in csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE):
-            yield (
-                row["split"],
-                Utterance(
-                    utt=row["utt"],
-                    wav=folder / "wav" / f"{row['utt']}.wav",
-                    speaker=row["speaker"],
-                    emotion=row["emo"],
-                    language="en",
-                    text=row["text"],
-                    words_emotion=row["sem"],
-                ),
-            )

@@ -79,3 +79,15 @@ def write_table(path: Path, table: dict[str, str]) -> None:
     with stamp.write_aside(path) as f:
         for key in sorted(table):
             f.write(f"{key} {table[key]}\n" if table[key] else f"{key}\n")
+
+
+def soft_label(line: str) -> dict[str, float]:
+    """A line of utt2emo_soft: emotion -> share. Raises ValueError for shares that do not sum to 1 (within 0.01)."""
+    pairs = [word.partition("=") for word in line.split()]
+    try:
+        shares = {label: float(share) for label, _, share in pairs}
+    except ValueError:
+        raise ValueError(f"no shares but {line!r}") from None
+    if not all(share >= 0 for share in shares.values()) or abs(sum(shares.values()) - 1) > 0.01:
+        raise ValueError(f"shares that don't sum to 1, {line!r}")
+    return shares

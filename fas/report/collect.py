@@ -12,7 +12,7 @@ from fas import conf
 from fas.cli import fill
 from fas.data import tables
 from fas.errors import ConfError, DataError
-from fas.scoring import analysis
+from fas.scoring import agreement, analysis
 
 Cells = dict[tuple[str, str], analysis.Cell]
 
@@ -52,6 +52,16 @@ def add_external(cells: Cells, name: str, path: Path) -> None:
         raise DataError([f"{path}: has no whole set; a set's utterances are in its score folders' hyp files"])
 
 
+def add_people(cells: Cells, table: dict[str, str]) -> None:
+    """Listeners as a row of every set that they have judged whole; `table` is utt2people."""
+    heard = agreement.parse(table)
+    for shown in sorted({s for _, s in cells}):
+        cell = next(c for (_, s), c in cells.items() if s == shown)
+        pool = cell.every[0]
+        if made := agreement.people(heard, pool.utts, pool.labels, cell.info):
+            cells[agreement.PEOPLE, shown] = made
+
+
 def read_tables(root: Path, name: str) -> dict[str, str]:
     """A table of all data directories together."""
     made: dict[str, str] = {}
@@ -75,7 +85,7 @@ def compare(rows: dict[str, dict[str, Any]], cells: dict[str, analysis.Cell], re
     if reference not in cells:
         return
     base = cells[reference].correct()
-    others = [s for s in rows if s != reference]
+    others = [s for s in rows if s not in (reference, agreement.PEOPLE)]  # people's reference is another one
     values = [analysis.paired_test(cells[s].correct(), base, speakers) for s in others]
     for system, p in zip(others, analysis.holm(values), strict=True):
         difference = rows[system]["accuracy"]["mean"] - rows[reference]["accuracy"]["mean"]

@@ -75,7 +75,8 @@ def confusion(cell: analysis.Cell) -> dict[str, Any]:
     labels = cell.every[0].labels
     counts = np.zeros((len(labels), len(labels)), dtype=int)
     for pool in cell.every:
-        np.add.at(counts, (pool.references, pool.given), 1)
+        told = pool.given >= 0  # listeners may say that they can't tell
+        np.add.at(counts, (pool.references[told], pool.given[told]), 1)
     used = [i for i in range(len(labels)) if counts[i].any() or counts[:, i].any()]
     counts = counts[np.ix_(used, used)]
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)

@@ -41,7 +41,8 @@ class Wanted:
     def inputs(self) -> dict[str, str]:
         """Digests of all that the page and the tables are made from, this program among that."""
         results = [p for s in self.systems for m in self.models(s) for p in sorted(m.glob("**/*.json*"))]
-        texts = [p for name in ("utt2spk", "utt2sem", "wav.scp") for p in sorted(self.datadir.glob(f"*/{name}"))]
+        names = ("utt2spk", "utt2sem", "utt2people", "wav.scp")
+        texts = [p for name in names for p in sorted(self.datadir.glob(f"*/{name}"))]
         for folder in self.feats.values():
             texts += [p for name in ("text", "tokens", "conf.yaml") for p in sorted(folder.glob(f"*/{name}"))]
         others = [*self.external.values(), *([self.published] if self.published else [])]
@@ -65,6 +66,7 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     cells = collect.collect(wanted.model, wanted.systems, wanted.folds, wanted.seeds)
     for name, path in wanted.external.items():
         collect.add_external(cells, name, path)
+    collect.add_people(cells, collect.read_tables(wanted.datadir, "utt2people"))
     speakers, utt2sem = (collect.read_tables(wanted.datadir, name) for name in ("utt2spk", "utt2sem"))
     words = {"whisper": "text", "text": "tokens"}
     texts = {k: collect.read_tables(wanted.feats[k], name) for k, name in words.items() if k in wanted.feats}

@@ -11,7 +11,8 @@ REMARKS = [
     "± is the standard deviation over seeds (a logistic regression has none); the interval is a bootstrap over",
     "speakers (2,000 draws). *Seeds averaged*: the accuracy when the posteriors of a fold's seeds are averaged. p:",
     "paired permutation test over speakers, two-sided, Holm-corrected within the table; few speakers can't make it",
-    "small (6 speakers: 0.03 at the least).",
+    "small (6 speakers: 0.03 at the least). *people*, where listeners judged a set: each against the majority of the",
+    "others, in place of seeds.",
     "",
     "*transductive*: features z-scored per speaker with the statistics of that speaker's own unlabelled utterances,",
     "test speakers included.",
@@ -45,7 +46,8 @@ def set_table(name: str, rows: dict[str, dict[str, Any]], info: dict[str, Any], 
         shown += [f"{100 * low:.1f} to {100 * high:.1f}", pm(row["uar"])]
         shown += [pm(row["uar_folds"])] if folded else []
         shown.append(pm(row["f1"]))
-        shown += [f"{100 * row['seed_average']:.2f}" if len(row["seeds"]) > 1 else "", pm(row["dev"])]
+        average = row["seed_average"]
+        shown += [f"{100 * average:.2f}" if average is not None and len(row["seeds"]) > 1 else "", pm(row["dev"])]
         if len(columns) > len(shown):
             shown.append(f"{100 * row['difference']:+.2f} (p {row['p']:.3f})" if "p" in row else "")
         lines.append(f"| {' | '.join(shown)} |")

@@ -73,16 +73,18 @@ class Cell:
         return [pool for pools in self.pools.values() for pool in pools]
 
     def share(self, keep: Iterable[str], label: dict[str, str] | None = None) -> list[float]:
-        """Per seed: share of the utterances `keep` that were given their own emotion, or that of `label`."""
+        """Per seed that has any of the utterances `keep`: share that was given its own emotion, or that of `label`."""
         wanted = set(keep)
         made = []
         for pools in self.pools.values():
             hits = []
             for p in pools:
                 rows = [i for i, u in enumerate(p.utts) if u in wanted]
+                if not rows:
+                    continue
                 target = p.references[rows] if label is None else [p.labels.index(label[p.utts[i]]) for i in rows]
                 hits.append(float(np.mean(p.given[rows] == target)))
-            made.append(float(np.mean(hits)))
+            made += [float(np.mean(hits))] if hits else []
         return made
 
     def correct(self) -> dict[str, float]:
@@ -102,6 +104,10 @@ class Cell:
             right.append(float(np.mean(mean.argmax(1) == pools[0].references[orders[0]])))
         return float(np.mean(right))
 
+    def interval(self, speakers: dict[str, str]) -> tuple[float, float]:
+        """95 % of the accuracy over speakers."""
+        return speaker_interval(self.correct(), speakers)
+
     def summary(self, speakers: dict[str, str]) -> dict[str, Any]:
         """Mean and deviation over seeds of accuracy, UAR and F1, and the interval of the accuracy over speakers.
 
@@ -116,10 +122,10 @@ class Cell:
             by_seed["uar_folds"].append(float(np.mean(folds)))
         return {k: mean_std(v) for k, v in by_seed.items()} | {
             "by_seed": dict(by_seed),
-            "n": len(self.every[0].utts),
+            "n": len({u for pool in self.every for u in pool.utts}),
             "seeds": sorted(self.pools),
             "seed_average": self.seed_average(),
-            "interval": speaker_interval(self.correct(), speakers),
+            "interval": self.interval(speakers),
         }
 
 
@@ -182,6 +188,7 @@ def holm(values: list[float]) -> list[float]:
 class Slices:
     """A set cut in two by the emotion of the words: where it is the voice's, and where it is another."""
 
+    voice: dict[str, str]
     words: dict[str, str]
     congruent: list[str]
     conflict: list[str]
@@ -208,7 +215,7 @@ def _cut(cell: Cell, words: dict[str, str], predicted: bool) -> Slices:
     pool = cell.every[0]
     voice = {u: pool.labels[r] for u, r in zip(pool.utts, pool.references, strict=True) if u in words}
     same = [u for u in voice if voice[u] == words[u]]
-    return Slices(words, same, [u for u in voice if voice[u] != words[u]], predicted)
+    return Slices(voice, words, same, [u for u in voice if voice[u] != words[u]], predicted)
 
 
 def conflict(cell: Cell, cut: Slices) -> dict[str, Any]:
@@ -223,11 +230,9 @@ def conflict(cell: Cell, cut: Slices) -> dict[str, Any]:
     if cut.conflict:
         made["acoustic_capture"] = mean_std(cell.share(cut.conflict))
         made["semantic_capture"] = mean_std(cell.share(cut.conflict, cut.words))
-    pool = cell.every[0]
-    voice = {u: pool.labels[r] for u, r in zip(pool.utts, pool.references, strict=True)}
     pairs: dict[tuple[str, str], list[str]] = defaultdict(list)
     for utt in cut.conflict:
-        pairs[voice[utt], cut.words[utt]].append(utt)
+        pairs[cut.voice[utt], cut.words[utt]].append(utt)
     made["pairs"] = [
         {
             "voice": v,
@@ -237,6 +242,7 @@ def conflict(cell: Cell, cut: Slices) -> dict[str, Any]:
             "semantic": float(np.mean(cell.share(utts, cut.words))),
         }
         for (v, w), utts in sorted(pairs.items())
+        if cell.share(utts)
     ]
     return made
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from fas import espeak
+from fas.data import espeak
 from fas.synthesis.plan import SetConf, Utterance
 
 

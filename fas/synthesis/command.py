@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from fas import audio
-from fas.conf import ConfError
+from fas.data import audio
+from fas.errors import AudioError, ConfError
 from fas.synthesis.plan import Command, SetConf
 
 PLACE = re.compile(r"\{(\w+)\}")
@@ -83,7 +83,7 @@ def fault(wav: Path, template: Command) -> str:
     try:
         samples = audio.read(wav)
         rate = soundfile.info(str(wav)).samplerate
-    except audio.AudioError as e:
+    except AudioError as e:
         return str(e).removeprefix(f"{wav}: ")
     peak = 20 * np.log10(max(float(np.abs(samples).max()), 1e-10))
     seconds = len(samples) / audio.SAMPLE_RATE

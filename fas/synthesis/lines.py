@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fas import corpora
-from fas.datadir import DataError
+from fas.data import releases
+from fas.errors import DataError
 
 COLUMNS = ("text", "sem")  # needed; line_id, split and scenario may be there too
 
@@ -35,7 +35,7 @@ def read(path: Path, emotions: Sequence[str], length: Sequence[int]) -> Lines:
     lines: Lines = defaultdict(list)
     said: dict[str, str] = {}
     ids: dict[str, str] = {}
-    for number, (where, row) in enumerate(corpora.read_rows(path, COLUMNS), 1):
+    for number, (where, row) in enumerate(releases.read_rows(path, COLUMNS), 1):
         text = " ".join(row["text"].split())
         line = Line(row.get("line_id") or f"line{number:04d}", row["sem"], row.get("split", ""), text,
                     " ".join(row.get("scenario", "").split()))  # fmt: skip

@@ -22,8 +22,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from fas import corpora, espeak, stamp
-from fas.datadir import DataError
+from fas import stamp
+from fas.data import corpora, espeak, prepare
+from fas.errors import DataError, EspeakError
 from fas.synthesis import card, command, lines, plan, prosody
 from fas.synthesis.plan import Command, SetConf, Utterance
 
@@ -106,8 +107,7 @@ def make(made: Set, nj: int) -> None:
     Raises DataError for a folder of something else, and, once all others are spoken, for every utterance that failed.
     """
     name, out = made.settings.name, made.out
-    if out.exists() and any(out.iterdir()) and not any((out / n).exists() for n in (JOURNAL, stamp.DONE, ".lock")):
-        raise DataError([f"{out}: exists and is no conflict set (it has no {JOURNAL}): name another folder or move it"])
+    begin(out)
     with stamp.locked(out / ".lock"):
         jobs = {u.utt: made.job(u) for u in made.utterances}
         digests = {utt: job.digest() for utt, job in jobs.items()}
@@ -123,29 +123,38 @@ def make(made: Set, nj: int) -> None:
         stamp.log(f"{name}: {len(jobs)} utterances, {len(jobs) - len(todo)} there, {len(todo)} to speak")
         if lost := fill(made, todo, digests, nj):
             listed = f"{len(lost)} of {len(jobs)} utterances are missing, listed in {out / FAILURES}"
-            raise DataError([f"{listed}; run again to try them again", *lost])
+            by_people = made.settings.synthesiser == "people"
+            cure = "fas record asks for them" if by_people else "run again to try them again"
+            raise DataError([f"{listed}; {cure}", *lost])
         complete(made, jobs, digests, text)
         stamp.mark_whole(out, inputs, ["metadata.tsv", "README.md"])
     stamp.log(f"{name}: {len(jobs)} utterances in {out}")
+
+
+def begin(out: Path) -> None:
+    """Make the folder of a set, or find it. Raises DataError for a folder of something else."""
+    if out.exists() and any(out.iterdir()) and not (out / JOURNAL).exists():
+        raise DataError([f"{out}: exists and is no conflict set (it has no {JOURNAL}): name another folder or move it"])
+    out.mkdir(parents=True, exist_ok=True)
+    (out / JOURNAL).touch()
+    for folder in (PARTS, "wav"):
+        (out / folder).mkdir(exist_ok=True)
 
 
 def fill(made: Set, todo: list[Job], digests: dict[str, str], nj: int) -> list[str]:
     """Speak these utterances; a line for each that is missing still."""
     out = made.out
     if made.settings.synthesiser == "people":
-        failures = {job.utt: [f"not recorded yet by {job.speaker}; fas record shows it"] for job in todo}
+        failures = {job.utt: [f"not recorded yet by {job.speaker}"] for job in todo}
         return write_failures(out, failures, set(failures))
-    shutil.rmtree(out / PARTS, ignore_errors=True)
-    for folder in (PARTS, "wav"):
-        (out / folder).mkdir(exist_ok=True)
-    failures = speak_all(todo, digests, out, nj, made.settings.name)
-    shutil.rmtree(out / PARTS)
-    now = {utt: entry["job"] for utt, entry in spoken(out).items()}
-    return write_failures(out, failures, {job.utt for job in todo if now.get(job.utt) != digests[job.utt]})
+    for leftover in (out / PARTS).iterdir():
+        leftover.unlink()
+    failures, missing = speak_all(todo, digests, out, nj, made.settings.name)
+    return write_failures(out, failures, missing)
 
 
 def spoken(out: Path) -> dict[str, dict[str, Any]]:
-    """Utterance -> its last entry in the journal; a line cut short by a kill counts for nothing."""
+    """Utterance -> its last entry in the journal; a line that a kill cut short counts for nothing."""
     found: dict[str, dict[str, Any]] = {}
     path = out / JOURNAL
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
@@ -163,15 +172,18 @@ def is_spoken(entry: dict[str, Any] | None, digest: str, wav: Path) -> bool:
 
 
 def note(out: Path, job: Job, digest: str) -> None:
-    """Move an utterance's file into place and write it into the journal."""
+    """Move an utterance's file into place and write it into the journal, behind whatever a kill has left there."""
     os.replace(job.part, job.wav)
     with (out / JOURNAL).open("a", encoding="utf-8") as f:
-        f.write(json.dumps({"utt": job.utt, "job": digest, "size": job.wav.stat().st_size}) + "\n")
+        f.write("\n" + json.dumps({"utt": job.utt, "job": digest, "size": job.wav.stat().st_size}))
 
 
-def speak_all(todo: list[Job], digests: dict[str, str], out: Path, nj: int, name: str) -> dict[str, list[str]]:
-    """Speak with `nj` processes; utterance -> what was wrong with each try that failed, of all that had one."""
+def speak_all(
+    todo: list[Job], digests: dict[str, str], out: Path, nj: int, name: str
+) -> tuple[dict[str, list[str]], set[str]]:
+    """Speak with `nj` processes: utterance -> what was wrong with each try that failed, and those left unspoken."""
     failures: dict[str, list[str]] = {}
+    missing = set()
     # spawn: a child begins clean, whatever the parent has loaded
     with ProcessPoolExecutor(nj, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         futures = {pool.submit(speak, job): job for job in todo}
@@ -184,12 +196,14 @@ def speak_all(todo: list[Job], digests: dict[str, str], out: Path, nj: int, name
                     failures[job.utt] = wrong
                 if whole:
                     note(out, job, digests[job.utt])
+                else:
+                    missing.add(job.utt)
         except BrokenProcessPool:
             raise DataError([f"{out}: a speaking process was ended from outside; run again, it goes on"]) from None
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return failures
+    return failures, missing
 
 
 def speak(job: Job) -> tuple[bool, list[str]]:
@@ -210,7 +224,7 @@ def _try(job: Job, number: int) -> str:
         return command.speak(job.synthesiser, common | job.voice | job.emotion | {"wav": str(job.part)})
     try:
         samples = prosody.speak(job.text, job.voice, job.emotion, job.seed)
-    except (espeak.EspeakError, ValueError) as e:
+    except (EspeakError, ValueError) as e:
         return str(e)
     with wave.open(str(job.part), "wb") as f:
         f.setnchannels(1)
@@ -249,6 +263,7 @@ def write_failures(out: Path, failures: dict[str, list[str]], missing: set[str])
 
 def complete(made: Set, jobs: dict[str, Job], digests: dict[str, str], text: str) -> None:
     """Take away what no utterance of the plan is, and write metadata.tsv, README.md and the journal anew."""
+    shutil.rmtree(made.out / PARTS, ignore_errors=True)
     for path in (made.out / "wav").iterdir():
         if path.stem not in jobs or path.suffix != ".wav":
             path.unlink()
@@ -275,8 +290,8 @@ def rows(made: Set) -> Iterator[corpora.Utterance]:
 def write_data(made: Set, out: Path, skip_bad: bool) -> None:
     """The data directory `out`, its subsets, one for each part of the plan, and the card."""
     settings = made.settings
-    data, dropped = corpora.make(settings.name, rows(made), settings.labels, skip_bad=skip_bad)
-    corpora.write(data, dropped, out)
+    data, dropped = prepare.make(settings.name, rows(made), settings.labels, skip_bad=skip_bad)
+    prepare.write(data, dropped, out)
     split_of = {u.utt: u.split for u in made.utterances}
     for split in settings.plan:
         data.subset(lambda u, s=split: split_of[u] == s).write(out / split)

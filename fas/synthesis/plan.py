@@ -4,13 +4,13 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fas import conf
-from fas.conf import ConfError
-from fas.datadir import EMOTIONS, DataError
+from fas.data.datadir import EMOTIONS
+from fas.errors import ConfError, DataError
 from fas.synthesis.lines import Line, Lines
 
 SYNTHESISERS = ("espeak", "people")
@@ -55,8 +55,8 @@ class SetConf:
     lines: str
     emotions: dict[str, dict[str, Any]]
     speakers: dict[str, dict[str, dict[str, Any]]]
-    plan: dict[str, Part]
-    synthesiser: str | Command = "espeak"
+    plan: dict[str, Any]  # a Part each, once read
+    synthesiser: Any = "espeak"  # a Command, once read, where it is none of SYNTHESISERS
     length: list[int] = field(default_factory=lambda: [4, 200])
 
     @property
@@ -87,12 +87,13 @@ class Utterance:
 def read_conf(path: Path) -> SetConf:
     """Read a set's conf. Raises ConfError naming the file and the key."""
     values = conf.load(path)
-    made = conf.build(SetConf, values, path)
     for key in ("emotions", "speakers", "plan"):
-        if not isinstance(getattr(made, key), dict) or not getattr(made, key):
+        if not isinstance(values.get(key), dict) or not values[key]:
             raise ConfError(f"{path}: {key} must map names to entries")
-    made.emotions = {str(e): entry or {} for e, entry in made.emotions.items()}
-    made.speakers = {g: {str(n): entry or {} for n, entry in group.items()} for g, group in made.speakers.items()}
+    values["emotions"] = {str(emo): entry or {} for emo, entry in values["emotions"].items()}
+    groups = {str(g): group or {} for g, group in values["speakers"].items()}
+    values["speakers"] = {g: {str(n): entry or {} for n, entry in group.items()} for g, group in groups.items()}
+    made = conf.build(SetConf, values, path)
     made.plan = {str(n): conf.build(Part, entry or {}, f"{path}: plan: {n}") for n, entry in made.plan.items()}
     names = [n for group in made.speakers.values() for n in group]
     for kind, found in {"emotions": made.emotions, "speakers": names, "plan": made.plan, "name": [made.name]}.items():
@@ -101,7 +102,8 @@ def read_conf(path: Path) -> SetConf:
     if twice := [n for n, count in Counter(names).items() if count > 1]:
         raise ConfError(f"{path}: speakers: {twice[0]} is in two groups; a voice of the test set must be in no other")
     if isinstance(made.synthesiser, dict):
-        made.synthesiser = conf.build(Command, made.synthesiser, f"{path}: synthesiser")
+        built = conf.build(Command, made.synthesiser, f"{path}: synthesiser")
+        made.synthesiser = Command(**asdict(built))  # the plain class, which goes to other processes
     elif made.synthesiser not in SYNTHESISERS:
         raise ConfError(f"{path}: synthesiser is {', '.join(SYNTHESISERS)} or has a command, not {made.synthesiser!r}")
     for name, part in made.plan.items():

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fas import espeak
-from fas.conf import ConfError
+from fas.data import espeak
+from fas.errors import ConfError
 from fas.synthesis.plan import SetConf
 
 CUES = ("rate", "pitch", "range", "gap", "loudness", "tilt", "breath")

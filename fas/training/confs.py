@@ -27,6 +27,7 @@ class TrainConf:
     stream_swap: stream -> share of training utterances that are given another one's, the label staying the voice's;
     channel_dropout: share of the feature dimensions that an utterance loses in training;
     mixup: alpha of the Beta distribution that utterances of a batch are mixed by, 0 for none;
+    soft_labels: train on utt2emo_soft, the share of listeners that heard each emotion, in place of utt2emo;
     keep: the epoch that becomes the model, best (highest dev UAR) or last (the schedule's end).
     """
 
@@ -49,6 +50,7 @@ class TrainConf:
     epochs: int = 100
     label_smoothing: float = 0.0
     mixup: float = 0.0
+    soft_labels: bool = False
     keep: Literal["best", "last"] = "best"
     c: float = 0.02
 
@@ -68,6 +70,8 @@ def load_conf(path: Path) -> TrainConf:
     made = conf.build(TrainConf, conf.load(path), path)
     for name, stream in made.streams.items():
         conf.build(StreamConf, stream, f"{path}: stream {name}")
+    if made.soft_labels and made.system == "logreg":
+        raise ConfError(f"{path}: soft_labels is false for logreg, which learns from one label an utterance")
     if made.fusion == "gated" and len(made.streams) != 2:
         raise ConfError(f"{path}: the gated fusion takes two streams, not {len(made.streams)}")
     for key in ("stream_dropout", "stream_swap"):

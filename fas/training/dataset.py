@@ -117,7 +117,7 @@ open_store = cache(Store)  # one object for each folder in a process
 
 @dataclass
 class Batch:
-    """Packed patches (M, D) and lengths (B,) of each stream, and labels (B,)."""
+    """Packed patches (M, D) and lengths (B,) of each stream; labels: numbers (B,), or shares (B, C) of soft ones."""
 
     patches: dict[str, Tensor]
     lengths: dict[str, Tensor]
@@ -155,6 +155,7 @@ class Rows:
 class Dataset:
     """The streams of one or more data dirs.
 
+    soft: labels of batches are utt2emo_soft, not utt2emo;
     speaker_norm: z-score each stream per speaker over that speaker's own utterances in these data dirs
     (transductive when they are a test set).
     """
@@ -165,6 +166,7 @@ class Dataset:
         sources: dict[str, Source],
         labels: list[str],
         speaker_norm: bool = False,
+        soft: bool = False,
     ):
         sets = [datadir.read(d) for d in dirs]
         data = datadir.combine(sets)
@@ -176,12 +178,24 @@ class Dataset:
         number = {s: i for i, s in enumerate(sorted({data.utt2spk[u] for u in self.utts}))}
         self.speaker = np.array([number[data.utt2spk[u]] for u in self.utts])
         self.store = np.array([next(i for i, s in enumerate(sets) if u in s.wav) for u in self.utts])
+        self.shares = self._soft(data, given) if soft else None
         del sets, data
         self.streams = {n: self._rows(n, dirs, s) for n, s in sources.items()}
         self.normal = {n: self._speaker_statistics(n) for n in sources} if speaker_norm else {}
 
     def __len__(self) -> int:
         return len(self.utts)
+
+    def _soft(self, data: datadir.DataDir, given: dict[str, int]) -> np.ndarray:
+        """(utterances, C) shares of the listeners. Raises DataError for utterances without."""
+        if missing := [u for u in self.utts if u not in data.utt2emo_soft]:
+            cure = "fas agree makes it, or train without soft_labels"
+            raise DataError([f"{data.path}: utterance {u!r} has no utt2emo_soft; {cure}" for u in missing])
+        made = np.zeros((len(self.utts), len(self.labels)), np.float32)
+        for row, utt in zip(made, self.utts, strict=True):
+            for label, share in tables.soft_label(data.utt2emo_soft[utt]).items():
+                row[given[label]] = share
+        return made / made.sum(1, keepdims=True)
 
     def _rows(self, name: str, dirs: Sequence[Path], source: Source) -> Rows:
         stores = [open_store(source.base / datadir.home(d).name / source.below, source.patch) for d in dirs]
@@ -237,7 +251,8 @@ class Dataset:
                 made = (made - mean) / std
             patches[name] = made
             lengths[name] = torch.from_numpy(rows.length[chosen])
-        return Batch(patches, lengths, torch.from_numpy(self.references[chosen]))
+        targets = self.references if self.shares is None else self.shares
+        return Batch(patches, lengths, torch.from_numpy(targets[chosen]))
 
     def batches(self, size: int, order: np.ndarray | None = None) -> Iterator[Batch]:
         """All utterances in batches, in the given order of numbers (C locale's order without)."""

@@ -126,7 +126,7 @@ def train_one(training: Training) -> None:
     labels = [e for e in datadir.EMOTIONS if e in known]
     labels += sorted(known - set(labels))
     speaker = settings.norm == "speaker"
-    train_set = Dataset(training.train, sources, labels, speaker)
+    train_set = Dataset(training.train, sources, labels, speaker, settings.soft_labels)
     dev_set = Dataset(training.dev, sources, labels, speaker)
     if shared := set(train_set.utts) & set(dev_set.utts):
         raise DataError(

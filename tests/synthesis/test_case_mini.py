@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fas import espeak
+from fas.data import espeak
+from fas.errors import EspeakError
 from fas.synthesis import lines, make, plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,7 +123,7 @@ def test_the_card_says_what_is_in_it(corpus: Path) -> None:
 
 
 def test_too_few_or_unknown_are_named() -> None:
-    with pytest.raises(espeak.EspeakError, match="nobody"):
+    with pytest.raises(EspeakError, match="nobody"):
         espeak.synthesise("Hello.", espeak.Settings("en-us+nobody"))
     with pytest.raises(ValueError, match="rate"):
         espeak.Settings("en-us", rate=20)

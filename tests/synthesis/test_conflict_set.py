@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, run
 
-from fas import datadir
-from fas.conf import ConfError
-from fas.datadir import DataError
+from fas.data import datadir
+from fas.errors import ConfError, DataError
 from fas.synthesis import command, lines, make, plan
+from tests.conftest import ROOT, run
 
 EMOTIONS = ("angry", "happy", "neutral", "sad")
 ENV = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -106,13 +105,13 @@ def test_a_killed_run_goes_on_and_speaks_nothing_twice(tmp_path: Path) -> None:
     conf = write(tmp_path)
     process = subprocess.Popen(program(conf), env=ENV, stderr=subprocess.DEVNULL)
     journal = tmp_path / "corpora/second/.spoken.jsonl"
-    while not journal.exists() or len(journal.read_text().splitlines()) < 4:
+    while not journal.exists() or len(make.spoken(journal.parent)) < 4:
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    there = len(journal.read_text().splitlines())
-    journal.write_text(journal.read_text() + '{"utt": "torn')
+    there = len(make.spoken(journal.parent))
+    journal.write_text(journal.read_text() + '\n{"utt": "torn')
     before = len((tmp_path / "tries").read_text().splitlines())
     done = conflict_set(conf)
     assert done.returncode == 0 and f"{there} there" in done.stderr, done.stderr
