@@ -23,7 +23,7 @@ from fas.errors import AudioError, DataError
 if TYPE_CHECKING:
     from fas.apply.predict import Prediction
 
-SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".au"}  # and audio.CONTAINERS
+SHOWN = 10  # names of passed-over files
 
 
 def run() -> None:
@@ -33,6 +33,7 @@ def run() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda where there is one, else cpu")
     parser.add_argument("--language", help="ISO 639-1 language of the files; data directories have their own")
     parser.add_argument("--labels", default="", help="the only labels that may be given, a list")
+    parser.add_argument("--channel", type=int, help="channel of the files to take, from 1 (else they are mixed)")
     parser.add_argument("inputs", nargs="+", metavar="INPUT")
     args = parser.parse_args()
     if "-" in args.inputs and len(args.inputs) > 1:
@@ -43,7 +44,7 @@ def run() -> None:
     labels = args.labels.split()
     write = csv_writer(model.labels) if args.format == "csv" else {"text": write_text, "json": write_json}[args.format]
     failed = 0
-    for part in sets(args.inputs, args.language):
+    for part in sets(args.inputs, args.language, args.channel):
         if isinstance(part, Exception):
             failed += 1
             stamp.log(f"error: {part}")
@@ -54,49 +55,61 @@ def run() -> None:
         sys.exit(f"error: {failed} of the inputs could not be used; they are named above")
 
 
-def sets(inputs: list[str], language: str | None) -> Iterator[datadir.DataDir | Exception]:
+def sets(
+    inputs: list[str], language: str | None, channel: int | None
+) -> Iterator[datadir.DataDir | Exception]:
     """The inputs as sets to predict together, and what is wrong with those that can't be used."""
     from fas.apply.predict import AT_ONCE
 
     if inputs == ["-"]:
-        yield from usable((line.rstrip("\n") for line in sys.stdin if line.strip()), language, 1)
+        sys.stdin.reconfigure(errors="surrogateescape")  # a name that is not UTF-8 is named, as on the command line
+        yield from usable((line.rstrip("\n") for line in sys.stdin if line.strip()), language, channel, 1)
         return
     kinds = itertools.groupby(inputs, lambda name: (Path(name) / "wav.scp").exists())
     for is_set, names in kinds:
         if is_set:
             yield from (datadir.read(Path(name)) for name in names)
         else:
-            yield from usable(itertools.chain.from_iterable(map(within, names)), language, AT_ONCE)
+            yield from usable(itertools.chain.from_iterable(map(within, names)), language, channel, AT_ONCE)
 
 
 def within(name: str) -> Iterable[str]:
-    """The audio files of a folder and of those in it, or the file itself. Raises DataError for an empty folder."""
-    from fas.data.audio import CONTAINERS
+    """The audio files of a folder and of those in it, or the file itself. Raises DataError for an empty folder.
+
+    What is passed over is said.
+    """
+    from fas.data import audio
 
     if not Path(name).is_dir():
         return [name]
-    found = [str(p) for p in sorted(Path(name).rglob("*")) if p.suffix.lower() in (*SUFFIXES, *CONTAINERS)]
+    every = audio.files_below(Path(name))
+    found = [str(p) for p in every if p.suffix.lower() in audio.SUFFIXES]
+    if others := [p for p in every if p.suffix.lower() not in audio.SUFFIXES]:
+        shown = ", ".join(str(p) for p in others[:SHOWN]) + ", ..." * (len(others) > SHOWN)
+        stamp.log(f"{name}: {len(others)} files are no audio by their names and are passed over: {shown}")
     if not found:
         raise DataError([f"{name}: no audio file in this folder"])
     return found
 
 
-def usable(paths: Iterable[str], language: str | None, at_once: int) -> Iterator[datadir.DataDir | Exception]:
+def usable(
+    paths: Iterable[str], language: str | None, channel: int | None, at_once: int
+) -> Iterator[datadir.DataDir | Exception]:
     """Files that can be decoded, some at once, and the error of each that can't."""
     from fas.apply.predict import files
 
     good: list[str] = []
     for path in paths:
         try:
-            files([path], language)
+            files([path], language, channel)
             good.append(path)
         except AudioError as e:
             yield e
         if len(good) == at_once:
-            yield files(good, language)
+            yield files(good, language, channel)
             good = []
     if good:
-        yield files(good, language)
+        yield files(good, language, channel)
 
 
 def write_text(p: "Prediction") -> None:
@@ -105,6 +118,8 @@ def write_text(p: "Prediction") -> None:
     if p.conflict is not None:
         why = f"; voice {p.voice.label}, words {p.words.label}: " + ("in conflict" if p.conflict else "in accord")
         why += {"voice": ", the voice won", "words": ", the words won"}.get(p.winner, "")
+    elif p.voice is not None and not p.heard:
+        why = f"; voice {p.voice.label}, no words"
     print(f'{p.name}: {p.label} {p.posteriors[p.label]:.2f}{why}; heard "{p.heard}"', flush=True)
 
 

@@ -1,122 +1,101 @@
-"""Audio files to 16 kHz mono float32, with soundfile and soxr; the sound of video files with PyAV.
+"""Audio files to 16 kHz mono float32, decoded by fas.data.decoders and resampled by soxr.
 
 In place of a file's path, "command |" stands for what a shell command writes, as in Kaldi's wav.scp. It is run only
 where the caller allows it.
+
+Many channels become one by `mix`, whatever the kind of file: one that is asked for, or the front centre of surround
+sound, or the mean.
 """
 
-import io
-import os
-import re
-import subprocess
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fas.data.decoders import NO_FILE, Sound, is_pipe, open_sound, printable, run_pipe
 from fas.errors import AudioError
 
-if TYPE_CHECKING:
-    from av.audio.stream import AudioStream
-    from av.container import InputContainer
+__all__ = ["NO_FILE", "is_pipe", "printable", "run_pipe"]
 
 SAMPLE_RATE = 16_000
-CONTAINERS = (".mp4", ".m4a", ".mov", ".avi", ".mkv", ".webm", ".flv")  # soundfile can't read these
+SUFFIXES = (  # by which a file in a folder counts as audio
+    *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64"),
+    *(".rf64", ".sph", ".nist", ".voc", ".amr", ".wma", ".wv", ".ape", ".tta", ".spx", ".aac", ".ac3", ".eac3"),
+    *(".dts", ".mp2", ".mpga", ".mp4", ".m4a", ".m4b", ".m4v", ".mov", ".3gp", ".3g2", ".avi", ".mkv", ".mka"),
+    *(".webm", ".flv", ".wmv", ".asf", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".ogv"),
+)
 LONGEST = 3600.0  # seconds; no corpus has a longer utterance, so that a header which says more is wrong
-BLOCK = 1 << 20  # sample frames read at once, so that many channels at a high rate don't fill the memory
-OPEN_ENDED = 0x7FFF0000  # a chunk of this size or more was written to a pipe, its length not known
-NO_FILE = "no such file; put it there, mend its path, or drop the utterance"
+CANCELLED = 0.01  # a mix with less than this share of its channels' mean power has lost what they hold
 
 
-def is_pipe(place: str | Path) -> bool:
-    """Whether a value of wav.scp is a command and no file."""
-    return str(place).endswith("|")
 
+def files_below(folder: Path) -> list[Path]:
+    """All files of a folder and of those in it, sorted, without hidden ones; folders that are links are followed.
 
-def run_pipe(pipe: str) -> bytes:
-    """What the command of "command |" writes; /bin/sh runs it, as popen does for Kaldi's programs.
-
-    Raises AudioError with its exit status and the last line of its complaints.
+    A link to a folder that it lies in is not, for that would never end.
     """
-    done = subprocess.run(pipe[:-1], shell=True, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise AudioError(f"{pipe}: ended with exit status {done.returncode} ({said}); mend it or drop the utterance")
-    if not done.stdout:
-        raise AudioError(f"{pipe}: wrote nothing; mend it or drop the utterance")
-    return done.stdout
+    found: list[Path] = []
+
+    def visit(here: Path, above: frozenset[tuple[int, int]]) -> None:
+        status = here.stat()
+        own = (status.st_dev, status.st_ino)
+        if own in above:
+            return
+        for entry in sorted(here.iterdir()):
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                visit(entry, above | {own})
+            else:
+                found.append(entry)
+
+    visit(folder, frozenset())
+    return found
 
 
 def check(path: str | Path) -> float:
-    """Duration in seconds, from the file's header.
+    """Duration in seconds, from the file's header, or by decoding it where the header does not say.
 
     Raises AudioError for a file that is missing, empty, of no known format, or without samples, and for a pipe.
     """
-    if is_pipe(path):
-        raise AudioError(f"{path}: is a pipe, which is run only with --allow-pipes true; allow it or name a file")
-    path = Path(path)
-    if not os.path.isfile(path):
-        raise AudioError(f"{path}: {NO_FILE}")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path}: empty file (0 bytes); copy it again or drop the utterance")
-    if path.suffix.lower() in CONTAINERS:
-        with _open(path) as container:
-            return _seconds(path, container, _sound(path, container))
-    return _by_header(path, str(path))
+    with _opened(path, allow_pipes=False) as sound:
+        if sound.seconds is not None:
+            return sound.seconds
+        return sum(block.shape[1] for block in _limited(path, sound)) / sound.rate
 
 
-def _by_header(path: str | Path, source: str | io.BytesIO) -> float:
-    """Duration in seconds of what soundfile reads; see `check`. Errors name `path`."""
-    import soundfile
-
-    try:
-        info = soundfile.info(source)
-    except soundfile.LibsndfileError as e:
-        raise AudioError(f"{path}: not readable as audio ({e.error_string}); copy it again or convert it") from None
-    if info.frames <= 0 or info.samplerate <= 0:
-        raise AudioError(f"{path}: no samples in it; drop the utterance")
-    for said, found in re.findall(r"(?:data|SSND|Data Size|riff) *: (\d+) \(should be (\d+)\)", info.extra_info):
-        if int(found) < int(said) < OPEN_ENDED:  # libsndfile takes what is there
-            raise AudioError(f"{path}: its header says {said} bytes of sound where {found} are left; copy it again")
-    if info.frames > LONGEST * info.samplerate:
-        raise AudioError(f"{path}: lasts {info.frames / info.samplerate:g} s; cut it into utterances or drop it")
-    return info.frames / info.samplerate
-
-
-def read(path: str | Path, allow_pipes: bool = False, to: int = SAMPLE_RATE) -> np.ndarray:
-    """Read an audio file of any rate, width and channel count -> (samples,) float32 at `to` Hz, channels averaged.
+def read(
+    path: str | Path, allow_pipes: bool = False, to: int = SAMPLE_RATE, channel: int | None = None
+) -> np.ndarray:
+    """Read an audio file of any rate, width and channel count -> (samples,) float32 at `to` Hz, mixed by `mix`.
 
     allow_pipes: run a command that stands in place of the path. Raises AudioError for a file that `check` refuses, that
-    ends early, or that holds NaN or infinity, and for a command that fails.
+    ends early, that holds NaN or infinity, or whose channels cancel each other out, and for a command that fails.
     """
-    import soundfile
     import soxr
 
-    source: str | io.BytesIO = str(path)
-    if allow_pipes and is_pipe(path):
-        content = run_pipe(str(path))
-        seconds, source = _by_header(path, io.BytesIO(content)), io.BytesIO(content)
-    else:
-        seconds = check(path)
-    slack = 0.0
-    if Path(path).suffix.lower() in CONTAINERS:
-        mono, rate = _decode(Path(path))
-        # a lossy coder's frames and edit lists put the end of a whole file some frames off its header
-        slack = max(0.25, 0.05 * seconds)
-    else:
-        try:
-            with soundfile.SoundFile(source) as file:
-                rate, pieces = file.samplerate, [np.zeros(0, np.float32)]
-                while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
-                    pieces.append(block.mean(axis=1))
-            mono = np.concatenate(pieces)
-        except soundfile.LibsndfileError as e:
-            raise AudioError(f"{path}: can't be decoded ({e.error_string}); copy it again or drop it") from None
-    if len(mono) < round((seconds - slack) * rate):
-        raise AudioError(
-            f"{path}: ends after {len(mono) / rate:.2f} s where its header says {seconds:.2f} s; copy it again"
-        )
+    pieces, power, before = [np.zeros(0, np.float32)], 0.0, 0.0
+    with _opened(path, allow_pipes) as sound:
+        for block in _limited(path, sound):
+            pieces.append(mix(block, sound.channels, channel, path))
+            if channel is None and len(block) > 1:
+                power += float(np.square(pieces[-1], dtype=np.float64).sum())
+                before += float(np.square(block, dtype=np.float64).sum()) / len(block)
+        rate, many = sound.rate, len(sound.channels)
+        mono = np.concatenate(pieces)
+        if sound.seconds is not None and len(mono) < round((sound.seconds - sound.slack) * rate):
+            raise AudioError(
+                f"{path}: ends after {len(mono) / rate:.2f} s where its header says {sound.seconds:.2f} s; "
+                "copy it again"
+            )
     if not np.isfinite(mono).all():
         raise AudioError(f"{path}: holds NaN or infinite samples; repair or drop the utterance")
+    if power < CANCELLED * before:
+        raise AudioError(
+            f"{path}: hardly anything is left of its {many} channels when they are mixed (is one the negative of "
+            "another?); choose one: --channel 1 of fas predict, utt2channel of a data directory, channel of a corpus"
+        )
     if rate != to:
         mono = soxr.resample(mono, rate, to)
     if not len(mono):
@@ -124,56 +103,40 @@ def read(path: str | Path, allow_pipes: bool = False, to: int = SAMPLE_RATE) -> 
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 
-def _open(path: Path) -> "InputContainer":
-    import av
+def mix(block: np.ndarray, names: list[str], channel: int | None, path: str | Path) -> np.ndarray:
+    """(channels, samples) -> (samples,): the channel asked for, from 1, or the front centre, or the mean.
 
-    try:
-        return av.open(str(path), metadata_errors="replace")
-    except av.FFmpegError as e:
-        raise AudioError(f"{path}: not readable as a video or audio file ({e.strerror}); copy it again") from None
-
-
-def _sound(path: Path, container: "InputContainer") -> "AudioStream":
-    if not container.streams.audio:
-        raise AudioError(f"{path}: has no audio track; drop the utterance")
-    return container.streams.audio[0]
-
-
-def _seconds(path: Path, container: "InputContainer", stream: "AudioStream") -> float:
-    """Duration of the sound by the header, the container's where the track's is not given."""
-    if stream.duration is not None and stream.time_base is not None:
-        seconds = float(stream.duration * stream.time_base)
-    else:
-        seconds = (container.duration or 0) / 1e6
-    if not 0 < seconds <= LONGEST:
-        raise AudioError(f"{path}: lasts {seconds:g} s by its header, which can't be; cut it again or drop it")
-    return seconds
-
-
-def _decode(path: Path) -> tuple[np.ndarray, int]:
-    """The sound of a container -> (samples,) float32 and its rate in Hz.
-
-    Channels are averaged; of surround sound the front centre is taken, where films have the dialogue (so does EmoBox
-    with MELD).
+    The front centre is where films have the dialogue (so does EmoBox with MELD). Raises AudioError where there is no
+    such channel.
     """
-    import av
+    if channel is not None:
+        if not 1 <= channel <= len(block):
+            raise AudioError(f"{path}: has no channel {channel}; it has {len(block)}, the first is 1")
+        return block[channel - 1]
+    if len(block) > 2 and "FC" in names:
+        return block[names.index("FC")]
+    return block.mean(axis=0)
 
-    with _open(path) as container:
-        stream = _sound(path, container)
-        resampler = av.AudioResampler(format="fltp")  # changes the sample format only
-        blocks = []
-        try:
-            for frame in container.decode(stream):
-                for part in resampler.resample(frame):
-                    names = [c.name for c in part.layout.channels]
-                    samples = part.to_ndarray()  # (channels, samples)
-                    surround = len(names) > 2 and "FC" in names
-                    blocks.append(samples[names.index("FC")] if surround else samples.mean(axis=0))
-        except av.FFmpegError as e:
-            raise AudioError(f"{path}: can't be decoded ({e.strerror}); copy it again or drop the utterance") from None
-        if not blocks:
-            raise AudioError(f"{path}: its audio track is empty; drop the utterance")
-        return np.concatenate(blocks), stream.rate
+
+@contextlib.contextmanager
+def _opened(path: str | Path, allow_pipes: bool) -> Iterator[Sound]:
+    """`open_sound`, for what is no longer than an utterance may be by its header. Raises AudioError."""
+    with open_sound(path, allow_pipes) as sound:
+        if (sound.seconds or 0) > LONGEST:
+            raise AudioError(f"{path}: lasts {sound.seconds:g} s; cut it into utterances or drop it")
+        yield sound
+
+
+def _limited(path: str | Path, sound: Sound) -> Iterator[np.ndarray]:
+    """The blocks of a sound. Raises AudioError when they don't end, or when there is none."""
+    total = 0
+    for block in sound.blocks:
+        total += block.shape[1]
+        if total > LONGEST * sound.rate:
+            raise AudioError(f"{path}: lasts more than {LONGEST:g} s; cut it into utterances or drop it")
+        yield block
+    if not total:
+        raise AudioError(f"{path}: no samples in it; drop the utterance")
 
 
 def level(samples: np.ndarray, rms_dbfs: float) -> np.ndarray:
@@ -207,10 +170,15 @@ def trim(samples: np.ndarray, db: float, rate: int = SAMPLE_RATE) -> np.ndarray:
 
 
 def load(
-    path: str | Path, trim_db: float | None, rms_dbfs: float | None, allow_pipes: bool = False, rate: int = SAMPLE_RATE
+    path: str | Path,
+    trim_db: float | None,
+    rms_dbfs: float | None,
+    allow_pipes: bool = False,
+    rate: int = SAMPLE_RATE,
+    channel: int | None = None,
 ) -> np.ndarray:
     """`read` at `rate` Hz, then `trim` and `level` where asked for."""
-    samples = read(path, allow_pipes, rate)
+    samples = read(path, allow_pipes, rate, channel)
     if trim_db is not None:
         samples = trim(samples, trim_db, rate)
     return samples if rms_dbfs is None else level(samples, rms_dbfs)

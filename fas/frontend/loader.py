@@ -58,6 +58,7 @@ class Loader:
     def _load(self, utt: str) -> np.ndarray:
         try:
             place = self.data.wav[utt]
-            return audio.load(place, self.settings.trim_db, self.settings.rms_dbfs, self.pipes, self.rate)
+            cut, level = self.settings.trim_db, self.settings.rms_dbfs
+            return audio.load(place, cut, level, self.pipes, self.rate, self.data.channel.get(utt))
         except AudioError as e:
             raise AudioError(f"utterance {utt!r}: {e}") from None

@@ -24,9 +24,11 @@ class Emotion:
     posteriors: dict[str, float]
 
 
-def span(path: str | Path, trim_db: float | None, frames: int) -> tuple[float, float]:
+def span(
+    path: str | Path, trim_db: float | None, frames: int, channel: int | None = None
+) -> tuple[float, float]:
     """When the first of an utterance's frames begins, and how long one lasts, in seconds."""
-    samples = audio.read(path)
+    samples = audio.read(path, channel=channel)
     first, last = audio.bounds(samples, trim_db) if trim_db is not None else (0, len(samples))
     return first / audio.SAMPLE_RATE, (last - first) / audio.SAMPLE_RATE / frames
 

@@ -77,7 +77,6 @@ def bad_files(folder: Path) -> dict[Path, str]:
         (folder / name).write_bytes((folder / source).read_bytes()[:1000])
     (folder / "empty.wav").touch()
     (folder / "words.wav").write_text("no audio")
-    (folder / "m4a.wav").write_bytes((folder / "a.m4a").read_bytes())
     for name, samples in {"none": [], "nan": [0, np.nan], "infinite": [0, -np.inf]}.items():
         soundfile.write(folder / f"{name}.wav", np.array(samples), RATE, subtype="FLOAT")
     with soundfile.SoundFile(folder / "hours.flac", "w", 8000, 1) as f:
@@ -86,7 +85,7 @@ def bad_files(folder: Path) -> dict[Path, str]:
     (folder / "folder.wav").mkdir()
     reasons = {
         "cut.wav": "bytes of sound where", "cut.flac": "decoded", "cut.m4a": "not readable", "empty.wav": "empty",
-        "words.wav": "not readable", "m4a.wav": "not readable", "none.wav": "no samples", "nan.wav": "NaN",
+        "words.wav": "not readable", "none.wav": "no samples", "nan.wav": "NaN",
         "infinite.wav": "infinite", "hours.flac": "lasts 10800 s", "folder.wav": "no such file", "gone.wav": "no such",
     }  # fmt: skip
     return {folder / name: why for name, why in reasons.items()}

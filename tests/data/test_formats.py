@@ -39,8 +39,7 @@ def test_a_wrong_suffix_does_not_matter(tmp_path: Path) -> None:
         assert is_the_tone(audio.read(path)), kind
     encode(tmp_path / "a.m4a", "aac", RATE, 1)
     (tmp_path / "a.m4a").rename(tmp_path / "b.wav")
-    with pytest.raises(AudioError, match=r"b\.wav: not readable as audio .*convert it"):
-        audio.read(tmp_path / "b.wav")
+    assert is_the_tone(audio.read(tmp_path / "b.wav"), 0.03)
 
 
 @pytest.mark.parametrize(
