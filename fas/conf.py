@@ -1,6 +1,7 @@
 """YAML confs into checked settings, by pydantic: unknown, missing and wrong keys are errors that name the file."""
 
 import dataclasses
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ import yaml
 from fas.errors import ConfError
 
 T = TypeVar("T")
+MERGE, NULL = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:null"
 Number = int | float  # stays as it is written: digests are of what a conf says
 
 
@@ -22,18 +24,40 @@ def checked(kind: type[T]) -> type[T]:
     return dataclass(kind, config=ConfigDict(strict=True, extra="forbid"))
 
 
-def load(path: Path) -> dict[str, Any]:
-    """A YAML mapping, read with the safe loader.
+class _Loader(yaml.SafeLoader):
+    """The safe loader, with one thing more: a key that stands twice in a mapping is an error and not its last value."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != MERGE:
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+class _PlainLoader(_Loader):
+    """All scalars as they are written, but null: YAML reads a language `no` as false, and a label `01` as a number."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as in its base
+        first: [(tag, form) for tag, form in forms if tag in (MERGE, NULL)]
+        for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def load(path: Path, plain: bool = False) -> dict[str, Any]:
+    """A YAML mapping, read with the safe loader; with plain all values are text as it is written, or null.
 
     The key `base` names a file to start from, relative to this one: its keys hold where this one is silent, mappings
     are merged, and null takes an entry out of a mapping.
     """
-    chain, over = [path.resolve()], [_load(path)]
+    chain, over = [path.resolve()], [_load(path, plain)]
     while "base" in over[-1]:
         chain.append((chain[-1].parent / str(over[-1].pop("base"))).resolve())
         if chain[-1] in chain[:-1]:
             raise ConfError(f"{path}: stands on itself through {chain[-1]}")
-        over.append(_load(chain[-1]))
+        over.append(_load(chain[-1], plain))
     made: dict[str, Any] = {}
     for values in reversed(over):
         made = _merge(made, values)
@@ -48,9 +72,9 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path, plain: bool) -> dict[str, Any]:
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = yaml.load(path.read_text(encoding="utf-8-sig"), _PlainLoader if plain else _Loader)
     except OSError as e:
         raise ConfError(f"{path}: can't be read ({e.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as e:
@@ -79,5 +103,8 @@ def build(kind: type[T], values: dict[str, Any], where: str | Path) -> T:
             elif kinds[key] == "missing":
                 lines.append(f"the key {key} is missing")
             else:
-                lines.append(f"{key} must be {' or '.join(dict.fromkeys(says))}, not {inputs[key]!r}")
+                hint = "; quote it, if that is what you wrote" if kinds[key] == "string_type" else ""
+                if isinstance(inputs[key], str) and re.fullmatch(r"[+-]?\d+e[+-]?\d+", inputs[key]):
+                    hint = " (YAML takes 1.0e-4 for a number, and 1e-4 for text)"
+                lines.append(f"{key} must be {' or '.join(dict.fromkeys(says))}, not {inputs[key]!r}{hint}")
         raise ConfError("\n".join(f"{where}: {line}" for line in lines)) from None

@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from fas import cli
-from fas.data import corpora, prepare, releases
+from fas.data import audio, corpora, prepare, releases
 from fas.data.corpora import Corpus, Utterance
 from fas.errors import DataError
 
@@ -62,8 +62,8 @@ def speakers(folder: Path, emobox: Corpus, keys: set[str]) -> dict[str, str]:
 def audio_by_name(root: Path) -> dict[str, list[Path]]:
     """Name without suffix -> the audio files of that name below `root`."""
     found: dict[str, list[Path]] = {}
-    for suffix in releases.AUDIO_SUFFIXES:
-        for path in root.rglob(f"*{suffix}"):
+    for path in audio.files_below(root):
+        if path.suffix.lower() in releases.AUDIO_SUFFIXES:
             found.setdefault(path.stem, []).append(path)
     return found
 

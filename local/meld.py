@@ -12,7 +12,7 @@ users of MELD report are dropped by the conf.
 from collections.abc import Iterator
 from pathlib import Path
 
-from fas.data import corpora, prepare, releases
+from fas.data import audio, corpora, prepare, releases
 from fas.data.corpora import Corpus, Utterance
 
 CLIPS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
@@ -21,7 +21,7 @@ COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
 
 def meld(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     """Utterances in the order of the tables."""
-    if not any(folder.rglob("*_sent_emo.csv")):
+    if not any(p.name.endswith("_sent_emo.csv") for p in audio.files_below(folder)):
         raise corpus.missing(f"{folder}: no train_sent_emo.csv")
     for split, clips in CLIPS.items():
         clips = releases.find(folder, clips)

@@ -72,7 +72,7 @@ def mosei(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     """Labelled utterances, by video; labels without a clip or a fold are marked for the conf to drop."""
     combined = folder / "Videos" / "Segmented" / "Combined"
     suffixes = (".mp4", *releases.AUDIO_SUFFIXES)
-    cut = {path.stem.rpartition("_")[0] for path in combined.glob("*") if path.suffix in suffixes}
+    cut = {path.stem.rpartition("_")[0] for path in combined.glob("*") if path.suffix.lower() in suffixes}
     if not cut:
         raise corpus.missing(f"{combined}: no clips")
     split_of = splits(folder / "cmu_mosei_std_folds.py")

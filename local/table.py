@@ -7,7 +7,8 @@ The conf has the keys of every corpus and
   table: NAME/metadata.csv      below CORPORA; wav paths are relative to its folder
   columns:                      a column's name, {value: x} for the same in every row, or {column: c, map: {a: b}}
     utt, wav, speaker, emotion  needed
-    words_emotion, text, language, sex, split (train, dev, test), fold (in which it is tested, from 1)
+    words_emotion, text, language, sex, split (train, dev, test), fold (in which it is tested, from 1), channel (of
+    its audio, from 1)
 NAME, the conf's own, becomes the corpus.
 """
 
@@ -22,7 +23,7 @@ from fas.data.corpora import Corpus, Utterance
 from fas.errors import ConfError, DataError
 
 NEEDED = ("utt", "wav", "speaker", "emotion")
-OPTIONAL = ("words_emotion", "text", "language", "sex", "split", "fold")
+OPTIONAL = ("words_emotion", "text", "language", "sex", "split", "fold", "channel")
 
 
 def column_map(path: Path, corpus: Corpus) -> dict[str, dict[str, Any]]:
@@ -44,22 +45,23 @@ def table(path: Path, corpus_name: str, corpus: Corpus, specs: dict[str, dict[st
     """Utterances in the order of the rows. Raises DataError by file and line for cells that can't be used."""
     if not path.is_file():
         raise corpus.missing(f"{path}: no such file")
-    columns = [str(spec["column"]) for spec in specs.values() if "column" in spec]
+    columns = [spec["column"] for spec in specs.values() if "column" in spec]
     problems = []
     for where, row in releases.read_rows(path, columns):
         cell = {"language": corpus.language}
         for name, spec in specs.items():
-            value = str(spec["value"] if "value" in spec else row[str(spec["column"])]).strip()
-            cell[name] = str(spec.get("map", {}).get(value, value))
+            value = (spec["value"] or "" if "value" in spec else row[spec["column"]]).strip()
+            cell[name] = spec.get("map", {}).get(value, value) or ""
         problems += [f"{where}: {name} is empty" for name in NEEDED if not cell[name]]
         if cell["language"] and not re.fullmatch(r"[a-z]{2,3}(-\w+)*", cell["language"]):
             problems.append(f"{where}: {cell['language']!r} is no ISO 639 language code (en, zh, yue)")
-        if not re.fullmatch(r"\d{0,4}", cell.get("fold", "")):
-            problems.append(f"{where}: fold is {cell['fold']!r}, not a number from 1")
+        for name in ("fold", "channel"):
+            if not re.fullmatch(r"\d{0,4}", cell.get(name, "")):
+                problems.append(f"{where}: {name} is {cell[name]!r}, not a number from 1")
         if not problems:
-            fold = int(cell.pop("fold", "") or 0)
+            numbers = {name: int(cell.pop(name, "") or 0) for name in ("fold", "channel")}
             names = corpora.ids(corpus_name, cell.pop("speaker"), cell.pop("utt"))
-            yield Utterance(**names, wav=path.parent / cell.pop("wav"), fold=fold, **cell)
+            yield Utterance(**names, wav=path.parent / cell.pop("wav"), **numbers, **cell)
     if problems:
         raise DataError(problems)
 

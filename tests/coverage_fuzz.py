@@ -39,7 +39,7 @@ def table(folder: Path, content: bytes) -> None:
 
 def data(folder: Path, content: bytes) -> None:
     """Files of a data directory, one behind the other, with form feeds between."""
-    names = (*datadir.REQUIRED, *datadir.OPTIONAL, "corpus", "emotions")
+    names = (*tables.REQUIRED, *tables.OPTIONAL, "corpus", "emotions")
     for name, part in zip(names, content.split(b"\f"), strict=False):
         (folder / name).write_bytes(part)
     try:

@@ -1,7 +1,7 @@
-"""Data directories: validate, split, subset, fix order.
+"""Data directories: validate, split, subset, fix.
 
 python -m fas.bin.data validate [--audio [--skip-bad] [--allow-pipes]] DIR
-python -m fas.bin.data split DIR N
+python -m fas.bin.data split DIR N [OUT]
 python -m fas.bin.data subset [--speakers LIST | --utts LIST] DIR OUT
 python -m fas.bin.data fix DIR
 """
@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from fas import cli
-from fas.data import datadir, tables
+from fas.data import datadir, mend
 from fas.errors import DataError
 
 
@@ -25,18 +25,19 @@ def run() -> None:
     split = commands.add_parser("split", help="DIR/splitN/1 .. N")
     split.add_argument("dir", type=Path)
     split.add_argument("n", type=int)
+    split.add_argument("out", type=Path, nargs="?", help="in place of DIR/splitN")
     subset = commands.add_parser("subset", help="the utterances, or those of the speakers, that a file lists")
     choice = subset.add_mutually_exclusive_group(required=True)
     choice.add_argument("--speakers", type=Path, help="file of speakers, one a line")
     choice.add_argument("--utts", type=Path, help="file of utterances, one a line (more columns are ignored)")
     subset.add_argument("dir", type=Path)
     subset.add_argument("out", type=Path)
-    fix = commands.add_parser("fix", help="sort the tables in the C locale's order")
+    fix = commands.add_parser("fix", help="sort the tables, and keep the utterances that all of them have")
     fix.add_argument("dir", type=Path)
     args = parser.parse_args()
 
     if args.command == "validate":
-        data, problems = datadir.load(args.dir)
+        data, problems = datadir.load(args.dir, args.allow_pipes)
         if args.audio and not (problems and args.skip_bad):  # a broken directory is named, never changed
             from fas.data.check import check_audio
 
@@ -50,7 +51,7 @@ def run() -> None:
         hours = sum(data.utt2dur.values()) / 3600
         print(f"{args.dir}: {len(data)} utterances, {len(set(data.utt2spk.values()))} speakers, {hours:.2f} h")
     elif args.command == "split":
-        datadir.write_split(args.dir, args.n)
+        datadir.write_split(args.dir, args.n, args.out)
     elif args.command == "subset":
         data = datadir.read(args.dir)
         listed = args.speakers or args.utts
@@ -60,11 +61,7 @@ def run() -> None:
             raise DataError([f"{listed}: {name!r} is not in {args.dir}" for name in unknown])
         data.subset(lambda u: (data.utt2spk[u] if args.speakers else u) in names).write(args.out)
     else:
-        for name in (*datadir.REQUIRED, *datadir.OPTIONAL, "spk2utt"):
-            if (args.dir / name).exists():
-                tables.write_table(
-                    args.dir / name, tables.read_table(args.dir / name, empty_ok=name == "text", ordered=False)
-                )
+        mend.fix(args.dir)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ class Utterance:
     sex: str = ""
     split: str = ""  # train, dev or test; none: in no subset
     fold: int = 0  # in which it is tested, from 1; 0: the corpus has no folds
+    channel: int = 0  # of its audio, from 1; 0: they are mixed (fas.data.audio.mix)
     problem: str = ""  # why its file can't be one of the corpus
 
 
@@ -54,6 +55,8 @@ class Corpus:
     language: str = ""
     bad: dict[str, str] = field(default_factory=dict)  # utterance, without its speaker -> why it can't be used
     longest: conf.Number = 3600.0  # seconds; an utterance that lasts longer is not one
+    counts: dict[str, int] = field(default_factory=dict)  # native label -> utterances in the release, by its own word
+    channel: int = 0  # of all its audio, from 1; 0: they are mixed
     sentences: dict[str, str] = field(default_factory=dict)  # code in file names -> what was said
     table: str = ""  # local/table.py: its path below CORPORA
     columns: dict[str, Any] = field(default_factory=dict)  # local/table.py
@@ -79,7 +82,7 @@ def read_conf(path: Path) -> Corpus:
 
     A label is `own: class`, or `own: {native: name, seven: class or null, why: reason}`.
     """
-    values = conf.load(path)
+    values = conf.load(path, plain=True)  # a label 01 and a language no as they are written
     labels = {}
     for raw, entry in (values.get("labels") or {}).items():
         entry = entry if isinstance(entry, dict) else {"native": entry, "seven": entry}
@@ -88,8 +91,16 @@ def read_conf(path: Path) -> Corpus:
         if label.native is not None and not re.fullmatch(r"\w+", str(label.native)):
             raise ConfError(f"{where}: the native label {label.native!r} must be one word")
         labels[str(raw)] = label
-    named = {key: {str(k): v for k, v in (values.get(key) or {}).items()} for key in ("sentences", "bad")}
-    return conf.build(Corpus, values | named | {"labels": labels}, path)
+    try:
+        numbers = {k: kind(values[k]) for k, kind in (("longest", float), ("channel", int)) if k in values}
+        numbers["counts"] = {label: int(n) for label, n in (values.get("counts") or {}).items()}
+    except (ValueError, TypeError) as e:
+        raise ConfError(f"{path}: longest, channel and the values of counts are numbers ({e})") from None
+    corpus = conf.build(Corpus, values | numbers | {"labels": labels}, path)
+    native = {label.native or raw for raw, label in labels.items()}
+    if unknown := sorted(corpus.counts.keys() - native):
+        raise ConfError(f"{path}: counts: {', '.join(unknown)}: native labels are {', '.join(sorted(native))}")
+    return corpus
 
 
 def ids(corpus: str, speaker: str, name: str, joint: str = "-") -> dict[str, str]:

@@ -8,9 +8,10 @@ That is how Python sorts strings: UTF-8 keeps the order of code points.
 | utt2spk, spk2utt | utterance, speaker; and the reverse | yes |
 | utt2emo | utterance, emotion of the voice | yes |
 | utt2lang | utterance, ISO 639-1 language | no |
-| utt2dur | utterance, seconds | yes |
+| utt2dur | utterance, seconds; where it is missing it is made from the audio | no |
 | utt2sem | utterance, emotion of the words | conflict sets |
 | utt2emo_soft | utterance, share of listeners by emotion of the voice, `angry=0.75 sad=0.25` | no |
+| utt2channel | utterance, channel of its audio to take, from 1; of the others see fas.audio.mix | no |
 | text | utterance, reference words | no |
 | corpus | the corpus's name, alone | yes |
 | emotions | the corpus's emotions in this mapping, one a line | yes |
@@ -20,6 +21,7 @@ A folder inside a data directory that is one itself is a subset of it and shares
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -27,12 +29,12 @@ from pathlib import Path
 
 from fas import stamp
 from fas.data import audio
-from fas.data.tables import parse_table, soft_label, write_table
+from fas.data.mend import measure, speakers_problems
+from fas.data.tables import OPTIONAL, REQUIRED, parse_table, soft_label, write_table
 from fas.errors import DataError
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-REQUIRED = ("wav.scp", "utt2spk", "utt2emo", "utt2dur")
-OPTIONAL = ("utt2lang", "utt2sem", "utt2emo_soft", "text")
+NAMES = ("wav", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "utt2emo_soft", "channel", "text")
 
 
 @dataclass
@@ -48,6 +50,7 @@ class DataDir:
     utt2lang: dict[str, str] = field(default_factory=dict)
     utt2sem: dict[str, str] = field(default_factory=dict)
     utt2emo_soft: dict[str, str] = field(default_factory=dict)
+    channel: dict[str, int] = field(default_factory=dict)
     text: dict[str, str] = field(default_factory=dict)
     path: Path = Path()
 
@@ -69,6 +72,7 @@ class DataDir:
             "utt2lang": self.utt2lang,
             "utt2sem": self.utt2sem,
             "utt2emo_soft": self.utt2emo_soft,
+            "utt2channel": {u: str(c) for u, c in self.channel.items()},
             "text": self.text,
         }
         return {name: table for name, table in every.items() if table}
@@ -78,7 +82,7 @@ class DataDir:
         found = []
         for name, table in self.tables().items():
             file = self.path / name
-            missing = sorted(u for u in self.wav if u not in table)
+            missing = sorted(u for u in self.wav if u not in table and name != "utt2channel")
             extra = sorted(u for u in table if u not in self.wav)
             found += [f"{file}: utterance {u!r} of wav.scp is missing" for u in missing]
             found += [f"{file}: utterance {u!r} is not in wav.scp" for u in extra]
@@ -114,7 +118,8 @@ class DataDir:
 
         Of a pipe: of the command, and of the files that are words of it.
         """
-        return stamp.digest_all(f"{u} {_audio_line(self.wav[u])}" for u in self.utts)
+        chosen = {u: f" channel {c}" for u, c in self.channel.items()}
+        return stamp.digest_all(f"{u} {_audio_line(self.wav[u])}{chosen.get(u, '')}" for u in self.utts)
 
     def labels_digest(self) -> str:
         """Digest of utterances, speakers and labels."""
@@ -132,7 +137,7 @@ class DataDir:
         """These utterances, in the C locale's order."""
         tables = {
             name: {u: table[u] for u in utts if u in table}
-            for name in ("wav", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "utt2emo_soft", "text")
+            for name in NAMES
             for table in [getattr(self, name)]
         }
         return DataDir(corpus=self.corpus, emotions=self.emotions, path=self.path, **tables)
@@ -190,8 +195,12 @@ def read(path: Path) -> DataDir:
     return data
 
 
-def load(path: Path) -> tuple[DataDir, list[str]]:
-    """What can be read of a data directory, and every problem of it. Raises DataError when there is none."""
+def load(path: Path, allow_pipes: bool = False) -> tuple[DataDir, list[str]]:
+    """What can be read of a data directory, and every problem of it. Raises DataError when there is none.
+
+    Without utt2dur, optional in Kaldi, the durations are those of the audio, and are written where they can be;
+    allow_pipes: by running commands in wav.scp too.
+    """
     if not path.is_dir():
         raise DataError([f"{path}: no such data directory; run the recipe's stage 0 first"])
     problems: list[str] = []
@@ -201,13 +210,23 @@ def load(path: Path) -> tuple[DataDir, list[str]]:
         if name in REQUIRED or (path / name).exists():
             tables[name], found = parse_table(path / name, empty_ok=name == "text", ordered=True)
             problems += found
+    problems += speakers_problems(path, tables["utt2spk"])
     durations = {}
+    if not (path / "utt2dur").exists():
+        durations, found = measure(path, tables["wav.scp"], tables["utt2channel"], allow_pipes)
+        problems += found
     for utt, value in tables["utt2dur"].items():
         try:
             durations[utt] = float(value)
         except ValueError:
             problems.append(f"{path / 'utt2dur'}: utterance {utt!r} has no number of seconds but {value!r}")
             durations[utt] = 1.0
+    channels = {}
+    for utt, value in tables["utt2channel"].items():
+        if re.fullmatch(r"[1-9]\d{0,2}", value):
+            channels[utt] = int(value)
+        else:
+            problems.append(f"{path / 'utt2channel'}: utterance {utt!r} has no channel from 1 but {value!r}")
     single: dict[str, list[str]] = {"corpus": [], "emotions": []}
     for name in single:
         try:
@@ -228,6 +247,7 @@ def load(path: Path) -> tuple[DataDir, list[str]]:
         utt2lang=tables["utt2lang"],
         utt2sem=tables["utt2sem"],
         utt2emo_soft=tables["utt2emo_soft"],
+        channel=channels,
         text=tables["text"],
         path=path,
     )
@@ -241,7 +261,7 @@ def combine(sets: Iterable[DataDir]) -> DataDir:
     for data in others:
         if twice := sorted(total.wav.keys() & data.wav.keys()):
             raise DataError([f"{data.path}: utterance {u!r} stands in {total.path} too" for u in twice])
-        for name in ("wav", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "utt2emo_soft", "text"):
+        for name in NAMES:
             getattr(total, name).update(getattr(data, name))
         total.emotions += [e for e in data.emotions if e not in total.emotions]
         total.corpus += f" {data.corpus}"
@@ -260,11 +280,14 @@ def split(data: DataDir, parts: int) -> Iterator[DataDir]:
     return (data.take(sorted(by_duration[i::parts])) for i in range(parts))
 
 
-def write_split(path: Path, parts: int) -> None:
-    """data/x -> data/x/splitN/1 .. N, as Kaldi's tools lay it out; whole when they are there for the same data."""
+def write_split(path: Path, parts: int, out: Path | None = None) -> None:
+    """data/x -> data/x/splitN/1 .. N, as Kaldi's tools lay it out, or out/1 .. N.
+
+    Whole when they are there for the same data.
+    """
     data = read(path)
-    out = path / f"split{parts}"
-    with stamp.locked(path / ".split.lock"):
+    out = out or path / f"split{parts}"
+    with stamp.locked(out.parent / ".split.lock"):
         inputs = {"content": data.digest()}
         if stamp.is_whole(out, inputs):
             return

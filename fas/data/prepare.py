@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from fas import cli, stamp
 from fas.data import audio
@@ -21,6 +22,14 @@ from fas.data.splits import check_splits, split_by_speaker, write_subsets
 from fas.errors import AudioError, DataError, MissingCorpus
 
 
+class Dropped(NamedTuple):
+    """An utterance that is left out, why, and the file to blame where it is one."""
+
+    utt: str
+    reason: str
+    file: str = ""
+
+
 def make(
     corpus: str,
     utterances: Iterable[Utterance],
@@ -28,22 +37,23 @@ def make(
     drop: Callable[[Utterance], str | None] = lambda _: None,
     longest: float = float("inf"),
     skip_bad: bool = False,
-) -> tuple[DataDir, list[str]]:
-    """A data directory of the utterances, and a line for each that is left out: `drop` gives a reason or it lasts
+) -> tuple[DataDir, list[Dropped]]:
+    """A data directory of the utterances, and those that are left out: `drop` gives a reason or it lasts
     longer than `longest` seconds, or with skip_bad its audio can't be opened.
 
     Raises DataError naming every file that is none of the corpus's, every duplicate, every unknown label and, without
     skip_bad, all audio that can't be opened.
     """
     data = DataDir(corpus=corpus, emotions=emotions, wav={}, utt2spk={}, utt2emo={}, utt2dur={})
-    problems, dropped = [], []
+    problems: list[str] = []
+    dropped: list[Dropped] = []
     for u in utterances:
         if u.problem:
             problems.append(u.problem)
             continue
         try:
             if reason := drop(u):
-                dropped.append(f"{u.utt} {reason}")
+                dropped.append(Dropped(u.utt, reason))
                 continue
             if u.utt in data.wav:
                 problems.append(f"{u.wav}: utterance {u.utt!r} stands in {data.wav[u.utt]} too; remove one of the two")
@@ -59,17 +69,20 @@ def make(
             continue
         except AudioError as e:
             if skip_bad:
-                dropped.append(f"{u.utt} audio can't be opened: {e}")
+                why = str(e).removeprefix(f"{audio.printable(source)}: ").partition(";")[0]
+                dropped.append(Dropped(u.utt, f"audio can't be opened: {why}", str(source)))
             else:
                 problems.append(f"utterance {u.utt!r}: {e}")
             continue
         if seconds > longest:
-            dropped.append(f"{u.utt} lasts longer than {longest:g} s and is no utterance")
+            dropped.append(Dropped(u.utt, f"lasts longer than {longest:g} s and is no utterance"))
             continue
         data.wav[u.utt], data.utt2dur[u.utt], data.text[u.utt] = wav, seconds, " ".join(u.text.split())
         data.utt2spk[u.utt], data.utt2emo[u.utt] = u.speaker, u.emotion
         if u.language:
             data.utt2lang[u.utt] = u.language
+        if u.channel:
+            data.channel[u.utt] = u.channel
         if u.words_emotion:
             data.utt2sem[u.utt] = u.words_emotion
     if problems:
@@ -79,13 +92,14 @@ def make(
     return data, dropped
 
 
-def write(data: DataDir, dropped: list[str], out: Path) -> None:
+def write(data: DataDir, dropped: list[Dropped], out: Path) -> None:
     """Write the data directory and the list of what was dropped and why; print a summary by reason."""
     data.write(out)
     with stamp.write_aside(out / "dropped") as f:
-        f.writelines(f"{line}\n" for line in sorted(dropped))
+        for utt, reason, file in sorted(dropped):
+            f.write(f"{utt} {reason}{file and f' ({audio.printable(file)})'}\n")
     print(f"{out}: {len(data)} utterances, {len(dropped)} dropped (listed in {out}/dropped)", file=sys.stderr)
-    for reason, count in Counter(line.partition(" ")[2] for line in dropped).most_common():
+    for reason, count in Counter(d.reason for d in dropped).most_common():
         print(f"  {count} dropped: {reason}", file=sys.stderr)
 
 
@@ -119,6 +133,10 @@ def prepare(
             raise
         print(f"skipped {name}: {e}", file=sys.stderr)
         return
+    if warning := difference(corpus, utterances):
+        stamp.log(f"{name}: {warning}")
+    for u in utterances:
+        u.channel = u.channel or corpus.channel
     seven = args.labels == "seven"
     skip_bad = args.skip_bad == "true"
     data, dropped = make(name, utterances, corpus.emotions(seven), mapper(corpus, seven), corpus.longest, skip_bad)
@@ -127,6 +145,17 @@ def prepare(
     check_splits(name, corpus.splits, utterances)
     write(data, dropped, args.datadir / name)
     write_subsets(data, utterances, args.datadir / name)
+
+
+def difference(corpus: Corpus, utterances: list[Utterance]) -> str:
+    """The classes of which there are more or fewer utterances than the release has (`counts` of the conf)."""
+    found = Counter(
+        label.native or u.emotion for u in utterances if not u.problem and (label := corpus.labels.get(u.emotion))
+    )
+    apart = [f"{label} {found[label]} of {n}" for label, n in corpus.counts.items() if found[label] != n]
+    if not apart:
+        return ""
+    return f"warning: not what the release has: {', '.join(apart)}; is it unpacked whole, and once?"
 
 
 def main(name: str, generate: Callable[[Path, Corpus], Iterable[Utterance]], doc: str | None) -> None:

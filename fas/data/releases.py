@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from fas.data import audio
 from fas.data.corpora import Corpus, Utterance
 from fas.errors import DataError
 
@@ -77,8 +78,16 @@ def read_rows(path: Path, needed: Iterable[str], *encodings: str) -> Iterator[tu
 
 
 def audio_files(folder: Path, pattern: str, corpus: Corpus, suffixes: Iterable[str] = AUDIO_SUFFIXES) -> list[Path]:
-    """Audio files by a glob without suffix, sorted, without the hidden ones. Raises MissingCorpus for none."""
-    found = sorted(p for s in suffixes for p in folder.glob(pattern + s) if not p.name.startswith("."))
+    """Audio files by a glob without suffix, sorted, without the hidden ones. Raises MissingCorpus for none.
+
+    Folders may be links, and suffixes in capital letters.
+    """
+    # ** stands for any number of folders, none too; Path.glob follows no links to folders
+    form = re.escape(pattern).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*").replace(r"\[", "[")
+    form = re.compile(form.replace(r"\]", "]").replace(r"\-", "-"))
+    wanted = tuple(suffixes)
+    every = [p for p in audio.files_below(folder) if p.suffix.lower() in wanted] if folder.is_dir() else []
+    found = [p for p in every if form.fullmatch(str(p.relative_to(folder).with_suffix("")))]
     if not found:
         raise corpus.missing(f"{folder}: no {' or '.join(suffixes)} in {pattern}")
     return found
@@ -89,8 +98,10 @@ def find(folder: Path, *names: str) -> Path:
 
     Raises DataError when there is none.
     """
+    files = audio.files_below(folder) if folder.is_dir() else []
+    every = {*files, *(p for file in files for p in file.parents if folder in p.parents)}
     for name in names:
-        if found := sorted(folder.rglob(name), key=lambda p: (len(p.parts), p)):
+        if found := sorted((p for p in every if p.name == name), key=lambda p: (len(p.parts), p)):
             return found[0]
     raise DataError([f"{folder}: {' or '.join(names)} is missing; it belongs to the release"])
 
@@ -114,7 +125,7 @@ def folder_of(root: Path, name: str) -> Path:
 
 def copy_of(path: Path) -> Path:
     """The file, or where it is not there its copy as .wav or .flac: many keep corpora, and the sound of videos, so."""
-    copies = [path.with_suffix(suffix) for suffix in AUDIO_SUFFIXES]
+    copies = [path.with_suffix(spelt) for suffix in AUDIO_SUFFIXES for spelt in (suffix, suffix.upper())]
     return path if path.exists() else next((c for c in copies if c.exists()), path)
 
 

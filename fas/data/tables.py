@@ -6,24 +6,29 @@ from pathlib import Path
 from fas import stamp
 from fas.errors import DataError
 
+REQUIRED = ("wav.scp", "utt2spk", "utt2emo")
+OPTIONAL = ("utt2dur", "utt2lang", "utt2sem", "utt2emo_soft", "utt2channel", "text")
 SHORT = 24  # characters; a speaker or a label has no more
 
 
-def read_table(path: Path, empty_ok: bool = False, ordered: bool = True) -> dict[str, str]:
+def read_table(path: Path, empty_ok: bool = False, ordered: bool = True, repeats: bool = False) -> dict[str, str]:
     """Read a Kaldi text table: key, white space, value.
 
-    empty_ok: a key may stand alone (transcripts); ordered: the C locale's order is demanded, as Kaldi's tools do.
+    empty_ok: a key may stand alone (transcripts); ordered: the C locale's order is demanded, as Kaldi's tools do;
+    repeats: a line may stand there twice.
     Carriage returns at the ends of lines are taken as part of them, a byte order mark is not.
     Raises DataError with file and line for each: not UTF-8, blank line, no value, a key that does not print, duplicate
     key, wrong order.
     """
-    table, problems = parse_table(path, empty_ok, ordered)
+    table, problems = parse_table(path, empty_ok, ordered, repeats)
     if problems:
         raise DataError(problems)
     return table
 
 
-def parse_table(path: Path, empty_ok: bool, ordered: bool) -> tuple[dict[str, str], list[str]]:
+def parse_table(
+    path: Path, empty_ok: bool, ordered: bool, repeats: bool = False
+) -> tuple[dict[str, str], list[str]]:
     """What can be read of a table, and every problem of it.
 
     Keys and short values are interned: tables of one data directory hold the same utterances, speakers and labels, each
@@ -47,7 +52,7 @@ def parse_table(path: Path, empty_ok: bool, ordered: bool) -> tuple[dict[str, st
                 value = value.strip()
                 if problem := _problem(key, value, line, empty_ok):
                     problems.append(f"{where}: {problem}")
-                elif key in table:
+                elif key in table and not (repeats and table[key] == value):
                     problems.append(f"{where}: duplicate key {key!r}; keep one line")
                 elif ordered and key < last:
                     problems.append(
