@@ -38,9 +38,11 @@ COMPANIONS = ("words", "voice")
 class Prediction:
     """What a model says of one utterance, `name`, in the file `path`.
 
-    label and posteriors: of the whole system; heard: Whisper's transcript; words and voice: the emotion by the words
-    alone and by the voice alone, None for a model that was exported without such a companion; attention: stream ->
-    the tokens that were kept, or all tokens of a text; seconds: the file's duration.
+    label and posteriors: of the whole system; heard: Whisper's transcript, empty where there is no speech; words and
+    voice: the emotion by the words alone and by the voice alone, None for a model that was exported without such a
+    companion, and for words where none were heard; attention: stream ->
+    the tokens that were kept, or all tokens of a text; seconds: the file's duration; channel: the one that was taken,
+    None for a mix of all.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Prediction:
     words: Emotion | None = None
     voice: Emotion | None = None
     seconds: float = 0.0
+    channel: int | None = None
     attention: dict[str, list[Mark]] = field(default_factory=dict)
 
     @property
@@ -85,7 +88,7 @@ class Prediction:
         """What a page shows of it."""
         verdicts = {"words": self.words, "voice": self.voice, "both": Emotion(self.label, self.posteriors)}
         known = {k: v for k, v in verdicts.items() if v}
-        return page.Picture(self.name, self.path, self.heard, known, self.attention)
+        return page.Picture(self.name, self.path, self.heard, known, self.attention, channel=self.channel)
 
     def _repr_html_(self) -> str:
         return page.utterance(self.picture)
@@ -129,12 +132,18 @@ class FAS:
             raise ConfError("--device cuda: torch sees no CUDA device; use cpu")
         return cls(folder, device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
-    def predict(self, path: str | Path, language: str | None = None, labels: Iterable[str] = ()) -> Prediction:
+    def predict(
+        self,
+        path: str | Path,
+        language: str | None = None,
+        labels: Iterable[str] = (),
+        channel: int | None = None,
+    ) -> Prediction:
         """One audio file. language: ISO 639-1, None to hear it; labels: the only ones to give, all if none.
 
-        Raises AudioError.
+        channel: the one to take, from 1, None to mix them (`fas.audio.mix`). Raises AudioError.
         """
-        return next(self.predict_set(files([path], language), labels))
+        return next(self.predict_set(files([path], language, channel), labels))
 
     def predict_set(self, data: DataDir, labels: Iterable[str] = ()) -> Iterator[Prediction]:
         """Every utterance of a set, in its order. Raises AudioError, ConfError."""
@@ -165,10 +174,13 @@ class FAS:
         return made
 
     def _judge(self, utt: str, data: DataDir, encoded: dict[str, Any], allowed: np.ndarray) -> Prediction:
-        posteriors, kept = self._run(self.head, self.settings, encoded, allowed)
+        posteriors, kept = self._run(utt, self.head, self.settings, encoded, allowed)
+        heard = encoded.get("whisper/text", "")
         others = {}
         for name, (head, settings) in self.companions.items():
-            values, _ = self._run(head, settings, encoded, allowed)
+            if name == "words" and not heard:
+                continue  # no words, no emotion of them
+            values, _ = self._run(utt, head, settings, encoded, allowed)
             others[name] = Emotion(max(values, key=values.get), values)
         marks = {}
         for stream, places in kept.items():
@@ -178,15 +190,15 @@ class FAS:
             times = None
             if pieces is None:
                 trim_db = self.encoders[kind].settings.trim_db
-                times = span(data.wav[utt], trim_db, len(encoded[values["feats"]]))
+                times = span(data.wav[utt], trim_db, len(encoded[values["feats"]]), data.channel.get(utt))
             marks[stream] = marks_of(places, StreamConf(**values).patch, times, pieces)
-        heard = encoded.get("whisper/text", "")
         label = max(posteriors, key=posteriors.get)
         seconds = data.utt2dur[utt]
-        return Prediction(utt, data.wav[utt], label, posteriors, heard, **others, seconds=seconds, attention=marks)
+        where = {"seconds": seconds, "channel": data.channel.get(utt)}
+        return Prediction(utt, data.wav[utt], label, posteriors, heard, **others, **where, attention=marks)
 
     def _run(
-        self, head: FASHead, settings: TrainConf, encoded: dict[str, Any], allowed: np.ndarray
+        self, utt: str, head: FASHead, settings: TrainConf, encoded: dict[str, Any], allowed: np.ndarray
     ) -> tuple[dict[str, float], score.Kept]:
         patches, lengths = {}, {}
         for name, values in settings.streams.items():
@@ -195,16 +207,19 @@ class FAS:
             patches[name], lengths[name] = made, torch.tensor([len(made)])
         utterance = Batch(patches, lengths, torch.zeros(1, dtype=torch.long)).to(self.device)
         posteriors, kept = score.predict_one(head, utterance)
+        score.check_finite(posteriors[None], [utt], self.folder)
         masked = posteriors * allowed
         return dict(zip(self.labels, (masked / masked.sum()).tolist(), strict=True)), kept
 
 
-def files(paths: Iterable[str | Path], language: str | None) -> DataDir:
+def files(paths: Iterable[str | Path], language: str | None, channel: int | None = None) -> DataDir:
     """Audio files as a set, named by their paths. Raises AudioError for the first that can't be decoded."""
     data = DataDir("", {}, {}, {}, {})
     for path in map(str, paths):
-        data.utt2dur[path] = len(audio.read(path)) / audio.SAMPLE_RATE
+        data.utt2dur[path] = len(audio.read(path, channel=channel)) / audio.SAMPLE_RATE
         data.wav[path] = path
+        if channel:
+            data.channel[path] = channel
         if language:
             data.utt2lang[path] = language
     return data

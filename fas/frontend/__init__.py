@@ -227,11 +227,15 @@ def tables(settings: Any) -> list[str]:
 
 
 def digest(settings: Any) -> str:
-    """Identity of an encoder: its settings, and size and time of the local checkpoint that they name."""
+    """Identity of an encoder: its settings, and size and time of the local checkpoint that they name.
+
+    Of Whisper's words: the rule, too, by which there are none, so that transcripts of another rule are made again.
+    """
+    rule = ["no words where openai-whisper says no speech"] if isinstance(settings, WhisperConf) else []
     local = [Path(v) for v in (getattr(settings, "ckpt", None), getattr(settings, "model", None)) if v]
     later = [(f.name, getattr(settings, f.name)) for f in fields(settings) if not f.repr]
     set_later = [f"{name}={value!r}" for name, value in later if value is not None]
-    return stamp.digest(repr(settings), *set_later, *(stamp.stat_line(p) for p in local if p.exists()))
+    return stamp.digest(repr(settings), *rule, *set_later, *(stamp.stat_line(p) for p in local if p.exists()))
 
 
 def out_of_memory(error: BaseException) -> bool:

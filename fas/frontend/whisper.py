@@ -7,12 +7,13 @@ length, so the length depends on the utterance alone, never on those it is batch
 import math
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import whisper
 from torch import Tensor, nn
-from whisper.audio import CHUNK_LENGTH, N_SAMPLES, N_SAMPLES_PER_TOKEN, SAMPLE_RATE
+from whisper.audio import CHUNK_LENGTH, N_FRAMES, N_SAMPLES, N_SAMPLES_PER_TOKEN, SAMPLE_RATE
 from whisper.decoding import DecodingOptions, DecodingTask
 from whisper.model import TextDecoder, Whisper
 from whisper.tokenizer import LANGUAGES, get_tokenizer
@@ -30,6 +31,8 @@ FEW = 300  # log-mel frames (3 s); BLAS treats products of up to some 100 rows i
 BATCH = 16  # utterances whose frames are made together
 CACHED = 4  # utterances that a processor encodes at a time: what passes between two layers then stays in its cache
 SECOND_MARGIN = 4  # seconds of silence more, where a transcript did not end
+NO_SPEECH, UNSURE = 0.6, -1.0  # no words beyond this probability of no speech and below this mean log probability,
+DOUBTFUL = 0.3  # which are looked at beyond this one, for it differs a little behind the shorter silence
 LOOPING = 2.4  # compression ratio beyond which openai-whisper, too, calls a transcript repetitive
 
 
@@ -101,6 +104,12 @@ def log_mel(model: Whisper, samples: np.ndarray, seconds: int, device: str) -> T
     """(samples,) at 16 kHz, padded with silence to `seconds` -> (n_mels, 100 * seconds), its own maximum as level."""
     padding = seconds * SAMPLE_RATE - len(samples)
     return whisper.log_mel_spectrogram(torch.from_numpy(samples), model.dims.n_mels, padding).to(device)
+
+
+def transcribed_mel(model: Whisper, samples: np.ndarray, device: str) -> Tensor:
+    """(samples,) of at most 30 s -> (n_mels, 3000) as openai-whisper's transcribe has it: behind the end zeros."""
+    mel = whisper.log_mel_spectrogram(torch.from_numpy(samples), model.dims.n_mels, N_SAMPLES)
+    return whisper.pad_or_trim(mel[:, : mel.shape[1] - N_FRAMES], N_FRAMES).to(device)
 
 
 class WhisperFrontend:
@@ -216,29 +225,58 @@ class WhisperFrontend:
         """Greedy transcripts from the encoder's output on `seconds`.
 
         What does not end well is decoded again behind longer silence, at last padded to 30 s as openai-whisper does.
+        What may be no speech is judged as openai-whisper's transcribe does, and has no words where it is none.
         """
         languages = [language] * len(audios) if language else detect_languages(self.model, states)
         texts, last = [""] * len(audios), len(self.model.encoder.blocks)
         for one in sorted(set(languages)):
             members = [i for i, spoken in enumerate(languages) if spoken == one]
             chosen = states[members]
+            doubtful: list[int] = []
             for longer in [*sorted({min(seconds + SECOND_MARGIN, CHUNK_LENGTH), CHUNK_LENGTH} - {seconds}), None]:
-                heard, ended = decode(self.model, chosen, one, [len(audios[i]) / SAMPLE_RATE for i in members])
-                for i, text in zip(members, heard, strict=True):
-                    texts[i] = text
-                members = [i for i, well in zip(members, ended, strict=True) if not well]
+                heard = decode(self.model, chosen, one, [len(audios[i]) / SAMPLE_RATE for i in members])
+                for i, h in zip(members, heard, strict=True):
+                    texts[i] = h.text
+                    if h.no_speech > DOUBTFUL and i not in doubtful:
+                        doubtful.append(i)
+                members = [i for i, h in zip(members, heard, strict=True) if not h.ended]
                 if not members or longer is None:
                     break
                 mel = [log_mel(self.model, audios[i], longer, self.device) for i in members]
                 chosen = self._frames(torch.stack(mel), {last})[last]
+            for i, silent in zip(doubtful, self._silent([audios[i] for i in doubtful], one), strict=True):
+                texts[i] = "" if silent else texts[i]
         return [" ".join(t.split()) for t in texts]
+
+    def _silent(self, audios: list[np.ndarray], language: str) -> list[bool]:
+        """Whether each is no speech, by openai-whisper's rule, on its 30 s and with its timestamps.
+
+        That is where its transcribe stops too, but that it takes what is neither sure speech nor sure silence through
+        higher temperatures, which draw at random.
+        """
+        if not audios:
+            return []
+        last = len(self.model.encoder.blocks)
+        mel = torch.stack([transcribed_mel(self.model, a, self.device) for a in audios])
+        options = DecodingOptions(language=language, fp16=False)
+        found = whisper.decode(self.model, self._frames(mel, {last})[last], options)
+        return [f.no_speech_prob > NO_SPEECH and f.avg_logprob <= UNSURE for f in found]
+
+
+class Heard(NamedTuple):
+    """A transcript; whether it ended well: not at the limit of its tokens, and without a repetitive text; and the
+    probability of no speech, which the decoder has at its first step.
+    """
+
+    text: str
+    ended: bool
+    no_speech: float
 
 
 @torch.inference_mode()
-def decode(model: Whisper, states: Tensor, language: str, seconds: list[float]) -> tuple[list[str], list[bool]]:
+def decode(model: Whisper, states: Tensor, language: str, seconds: list[float]) -> list[Heard]:
     """Greedy decoding without timestamps of encoder states (B, T, D) of utterances that last `seconds` (B,).
 
-    -> the transcripts, and whether each ended well: not at the limit of its tokens, and without a repetitive text.
     Behind short silence Whisper often does not end but says the same again, word for word, for ever. Once that is more
     than anyone can say in the time, what was said first is the transcript, and has ended well.
     An utterance leaves the batch when it has ended, so that a loop costs only itself.
@@ -250,11 +288,17 @@ def decode(model: Whisper, states: Tensor, language: str, seconds: list[float]) 
     fast = [TOKENS_PER_SECOND * s for s in seconds]
     made: list[list[int]] = [[] for _ in seconds]
     ended = [False] * len(seconds)
+    silence = torch.zeros(len(seconds))
     rows = list(range(len(seconds)))
     tokens = torch.tensor([task.initial_tokens] * len(rows), device=states.device)
     try:
         while rows:
-            logits = next_logits(model.decoder, tokens[:, -1:] if cache else tokens, states, cache)
+            first = not cache
+            x = hidden(model.decoder, tokens if first else tokens[:, -1:], states, cache)
+            logits = model.decoder.vocabulary(x[:, -1])
+            if first:
+                at_start = model.decoder.vocabulary(x[:, task.sot_index]).float().softmax(-1)
+                silence = at_start[:, task.tokenizer.no_speech].cpu()
             for logit_filter in task.logit_filters:
                 logit_filter.apply(logits, tokens)
             best = logits.argmax(-1)
@@ -278,7 +322,8 @@ def decode(model: Whisper, states: Tensor, language: str, seconds: list[float]) 
         for hook in hooks:
             hook.remove()
     texts = [task.tokenizer.decode(t).strip() for t in made]
-    return texts, [e and compression_ratio(t) <= LOOPING for e, t in zip(ended, texts, strict=True)]
+    well = [e and compression_ratio(t) <= LOOPING for e, t in zip(ended, texts, strict=True)]
+    return [Heard(*one) for one in zip(texts, well, silence.tolist(), strict=True)]
 
 
 def next_logits(decoder: TextDecoder, tokens: Tensor, states: Tensor, cache: dict[nn.Module, Tensor]) -> Tensor:
@@ -286,11 +331,16 @@ def next_logits(decoder: TextDecoder, tokens: Tensor, states: Tensor, cache: dic
 
     The decoder's own forward multiplies by the vocabulary at every place of the prompt.
     """
+    return decoder.vocabulary(hidden(decoder, tokens, states, cache)[:, -1])
+
+
+def hidden(decoder: TextDecoder, tokens: Tensor, states: Tensor, cache: dict[nn.Module, Tensor]) -> Tensor:
+    """The decoder's output (B, N, D) for `tokens` (B, N), before the vocabulary."""
     done = next(iter(cache.values())).shape[1] if cache else 0
     x = decoder.token_embedding(tokens) + decoder.positional_embedding[done : done + tokens.shape[1]]
     for block in decoder.blocks:
         x = block(x, states, mask=decoder.mask, kv_cache=cache)
-    return decoder.vocabulary(decoder.ln(x[:, -1]))
+    return decoder.ln(x)
 
 
 def period_of(tokens: list[int]) -> int:

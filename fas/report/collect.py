@@ -93,11 +93,16 @@ def compare(rows: dict[str, dict[str, Any]], cells: dict[str, analysis.Cell], re
 
 
 def analyse_conflict(
-    cells: Cells, words_system: str, tokens: dict[str, list[str]], utt2sem: dict[str, str]
+    cells: Cells,
+    words_system: str,
+    tokens: dict[str, list[str]],
+    utt2sem: dict[str, str],
+    heard: dict[str, str],
 ) -> dict[str, dict[str, Any]]:
     """Set -> system -> conflict figures; subsets of one data directory with utt2sem are taken together.
 
-    tokens: utterance -> its pieces of text. Without utt2sem the words are what `words_system` says they are.
+    tokens: utterance -> its pieces of text. Without utt2sem the words are what `words_system` says they are,
+    but in utterances where none were heard.
     """
     made: dict[str, dict[str, Any]] = {}
     for home, systems in joined(cells, utt2sem).items():
@@ -105,7 +110,7 @@ def analyse_conflict(
         if any(u in utt2sem for u in first.every[0].utts):
             cut = analysis.slices(first, utt2sem)
         elif words_system in systems:
-            cut = analysis.predicted_slices(first, systems[words_system])
+            cut = analysis.predicted_slices(first, systems[words_system], heard)
         else:
             continue
         if not cut.conflict:

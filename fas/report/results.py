@@ -45,6 +45,7 @@ def render(
     conflicts: dict[str, dict[str, dict[str, Any]]],
     published: list[dict[str, Any]],
     facts: list[str],
+    infos: dict[str, dict[str, Any]],
     models: dict[str, list[Path]],
     roles: dict[str, str],
     sources: Sources,
@@ -52,11 +53,12 @@ def render(
     """The page. roles: words, voice and both -> the system that plays this part, where it is among the systems."""
     names = {system: role for role, system in roles.items()}
     against = next((role for role in ("words", "voice") if any(s == roles[role] for s, _ in cells)), "")
-    won, lost = telling(cells, roles["both"], roles.get(against, ""))
+    silent = {u for u, text in sources.words.get("whisper", {}).items() if not text} if against == "words" else set()
+    won, lost = telling(cells, roles["both"], roles.get(against, ""), silent)
     show = Shown(cells, roles, sources)
     return page.ENVIRONMENT.get_template("report.html").render(
         tables=tables,
-        infos={name: next(c.info for (_, n), c in cells.items() if n == name) for name in tables},
+        infos=infos,
         confusions={name: {s: confusion(cells[s, name]) for s in tables[name]} for name in tables},
         conflicts=conflicts,
         grids={name: {s: pairs(r) for s, r in rows.items() if r["pairs"]} for name, rows in conflicts.items()},
@@ -117,10 +119,13 @@ def curves(models: list[Path]) -> dict[str, Any] | None:
     return {"lines": made, "loss": most, "epochs": len(histories[0][0]), "low": min(chosen), "high": max(chosen)}
 
 
-def telling(cells: Cells, reference_system: str, against: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+def telling(
+    cells: Cells, reference_system: str, against: str, silent: set[str]
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """(set, utterance) where the reference system is right and the other one is wrong, and the reverse.
 
-    By the posteriors averaged over seeds; the widest margins first.
+    By the posteriors averaged over seeds; the widest margins first. silent: utterances that are not to be shown,
+    because the other system had no words.
     """
     won, lost = [], []
     for (system, name), cell in cells.items():
@@ -128,6 +133,8 @@ def telling(cells: Cells, reference_system: str, against: str) -> tuple[list[tup
             continue
         ours, theirs = averaged(cell), averaged(cells[against, name])
         for utt, (reference, posterior) in ours.items():
+            if utt in silent:
+                continue
             other = theirs[utt][1]
             right = (posterior.argmax() == reference, other.argmax() == reference)
             margin = float(posterior[reference] - other[reference])
@@ -165,7 +172,10 @@ class Shown:
         if not os.path.isfile(wav):
             return None
         verdicts = {}
+        heard = self.sources.words.get("whisper", {}).get(utt)
         for role, system in self.roles.items():
+            if role == "words" and heard == "":
+                continue  # no words, no emotion of them
             if (system, name) in self.cells:
                 cell = self.cells[system, name]
                 table = self.averages.setdefault((system, name), averaged(cell))
@@ -175,11 +185,12 @@ class Shown:
         facts = {"the voice is": labels[number]}
         if utt in self.sources.data["utt2sem"]:
             facts["the words are"] = self.sources.data["utt2sem"][utt]
-        heard = self.sources.words.get("whisper", {}).get(utt, "")
-        picture = page.Picture(f"{utt} ({name})", wav, heard, verdicts, self._marks(name, utt, wav), facts)
+        channel = int(self.sources.data["utt2channel"].get(utt, 0)) or None
+        marks = self._marks(name, utt, wav, channel)
+        picture = page.Picture(f"{utt} ({name})", wav, heard or "", verdicts, marks, facts, channel)
         return picture, page.Tracks(picture)
 
-    def _marks(self, name: str, utt: str, wav: str) -> dict[str, list[Any]]:
+    def _marks(self, name: str, utt: str, wav: str, channel: int | None) -> dict[str, list[Any]]:
         """The kept tokens of the first seed's model."""
         cell = self.cells[self.roles["both"], name]
         evidence = self.evidence.setdefault(name, analysis.read_evidence(cell.folders))
@@ -198,6 +209,7 @@ class Shown:
             elif kind in described.get("encoders", {}):
                 if values.feats not in self.counts:
                     self.counts[values.feats] = self.sources.frames(kind, below)
-                times = span(wav, described["encoders"][kind].get("trim_db"), self.counts[values.feats][utt])
+                trim_db = described["encoders"][kind].get("trim_db")
+                times = span(wav, trim_db, self.counts[values.feats][utt], channel)
                 made[stream] = marks_of(places, values.patch, times, None)
         return made

@@ -11,6 +11,7 @@ from fas.cli import fill
 from fas.report import tables
 
 DONE = ".report.json"
+TABLES = ("utt2spk", "utt2sem", "utt2people", "wav.scp", "utt2channel")  # of data directories, that a report is made from
 
 
 @dataclass
@@ -41,8 +42,7 @@ class Wanted:
     def inputs(self) -> dict[str, str]:
         """Digests of all that the page and the tables are made from, this program among that."""
         results = [p for s in self.systems for m in self.models(s) for p in sorted(m.glob("**/*.json*"))]
-        names = ("utt2spk", "utt2sem", "utt2people", "wav.scp")
-        texts = [p for name in names for p in sorted(self.datadir.glob(f"*/{name}"))]
+        texts = [p for name in TABLES for p in sorted(self.datadir.glob(f"*/{name}"))]
         for folder in self.feats.values():
             texts += [p for name in ("text", "tokens", "conf.yaml") for p in sorted(folder.glob(f"*/{name}"))]
         others = [*self.external.values(), *([self.published] if self.published else [])]
@@ -72,11 +72,15 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     texts = {k: collect.read_tables(wanted.feats[k], name) for k, name in words.items() if k in wanted.feats}
     figures = figures_of_sets(wanted, cells, speakers)
     tokens = {u: line.split() for u, line in texts.get("text", {}).items()}
-    conflicts = collect.analyse_conflict(cells, wanted.roles["words"], tokens, utt2sem)
+    heard = texts.get("whisper", {})
+    conflicts = collect.analyse_conflict(cells, wanted.roles["words"], tokens, utt2sem, heard)
     published = conf.load(wanted.published)["rows"] if wanted.published else []
     first = [m for s in wanted.systems for m in wanted.models(s) if m.name == f"seed{wanted.seeds[0]}"]
     facts = tables.facts([conf.load(m / "conf.yaml") for m in first], len(wanted.folds), wanted.seeds)
-    infos = {name: next(c.info for (_, n), c in cells.items() if n == name) for name in figures}
+    infos = {}
+    for name in figures:
+        cell = next(c for (_, n), c in cells.items() if n == name)
+        infos[name] = cell.info | {"silent": sum(heard.get(u) == "" for u in cell.every[0].utts)}
     text = tables.document(facts, figures, infos, conflicts, published, wanted.roles["both"])
 
     stamp.unmark(out, DONE)
@@ -86,11 +90,11 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     for name, rows in conflicts.items():
         plots.capture(rows, out / f"capture-{name}.png")
         plots.attention_over_time(rows, out / f"attention-{name}.png")
-    known = {"wav.scp": collect.read_tables(wanted.datadir, "wav.scp"), "utt2sem": utt2sem}
+    known = {n: collect.read_tables(wanted.datadir, n) for n in ("wav.scp", "utt2channel")} | {"utt2sem": utt2sem}
     sources = results.Sources(known, texts, wanted.feats)
     models = {s: wanted.models(s) for s in wanted.systems}
     with stamp.write_aside(out / "report.html") as f:
-        f.write(results.render(cells, figures, conflicts, published, facts, models, wanted.roles, sources))
+        f.write(results.render(cells, figures, conflicts, published, facts, infos, models, wanted.roles, sources))
     with stamp.write_aside(out / "RESULTS.md") as f:
         f.write(text)
     pictures = sorted(p.name for p in out.glob("*.png"))

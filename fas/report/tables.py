@@ -53,6 +53,9 @@ def set_table(name: str, rows: dict[str, dict[str, Any]], info: dict[str, Any], 
         lines.append(f"| {' | '.join(shown)} |")
     if info["protocol"] == "zero-shot":
         lines += ["", f"Labels that may be given: {', '.join(info['labels_given'])}."]
+    if info["silent"]:
+        says = "a text encoder sees its marks of beginning and end alone"
+        lines += ["", f"In {info['silent']} of the {first['n']} utterances no words were heard: {says}."]
     return [*lines, ""]
 
 

@@ -201,14 +201,17 @@ def slices(cell: Cell, utt2sem: dict[str, str]) -> Slices:
     return _cut(cell, words, False)
 
 
-def predicted_slices(cell: Cell, text_only: Cell) -> Slices:
-    """For sets without utt2sem: the emotion of the words is what a text-only system, its seeds averaged, predicts."""
+def predicted_slices(cell: Cell, text_only: Cell, heard: dict[str, str]) -> Slices:
+    """For sets without utt2sem: the emotion of the words is what a text-only system, its seeds averaged, predicts.
+
+    heard: utterance -> its transcript; one without words has no emotion of them and is in neither slice.
+    """
     total: dict[str, np.ndarray] = {}
     for pool in text_only.every:
         for utt, row in zip(pool.utts, pool.posteriors, strict=True):
             total[utt] = total.get(utt, 0) + row
     labels = text_only.every[0].labels
-    return _cut(cell, {u: labels[int(row.argmax())] for u, row in total.items()}, True)
+    return _cut(cell, {u: labels[int(row.argmax())] for u, row in total.items() if heard.get(u) != ""}, True)
 
 
 def _cut(cell: Cell, words: dict[str, str], predicted: bool) -> Slices:

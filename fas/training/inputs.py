@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fas import stamp
 from fas.data import datadir
+from fas.data.tables import read_table
 from fas.errors import ConfError, DataError
 from fas.features import ark
 
@@ -68,3 +69,15 @@ def data_digest(streams: dict[str, Any], feats: dict[str, Path], sets: list[Path
             folder = feats.get(kind, Path(kind)) / datadir.home(directory).name / (below or ".")
             parts.append(features_digest(kind, folder))
     return stamp.digest(*parts)
+
+
+def without_words(feats: dict[str, Path], sets: list[Path], utts: list[str]) -> int | None:
+    """Utterances of these in which no words were heard: a text encoder gives its marks of beginning and end alone.
+
+    None where stage 2 left no transcripts.
+    """
+    texts = {feats["whisper"] / datadir.home(d).name / "text" for d in sets} if "whisper" in feats else set()
+    if not texts or not all(p.exists() for p in texts):
+        return None
+    silent = {u for p in texts for u, text in read_table(p, empty_ok=True).items() if not text}
+    return sum(u in silent for u in utts)

@@ -92,7 +92,10 @@ def test_predicted_slices_come_from_the_text_only_system() -> None:
     words = Cell()
     for seed in (1, 2):
         words.add(seed, hypotheses([(u, "sad", e) for u, e in utt2sem.items()]), INFO)
-    predicted, known = analysis.predicted_slices(cell, words), analysis.slices(cell, utt2sem)
+    predicted, known = analysis.predicted_slices(cell, words, {}), analysis.slices(cell, utt2sem)
+    silent = next(iter(utt2sem))
+    unheard = analysis.predicted_slices(cell, words, dict.fromkeys(utt2sem, "words") | {silent: ""})
+    assert {*unheard.congruent, *unheard.conflict} == set(utt2sem) - {silent}
     assert predicted.predicted and not known.predicted
     assert (predicted.words, predicted.conflict) == (known.words, known.conflict)
 
