@@ -1,7 +1,6 @@
 """Feature arks: float16 matrices through kaldiio, read without ever running a pipe or a pickle."""
 
 import contextlib
-import sys
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,13 +24,16 @@ def append(ark: BinaryIO, utt: str, frames: np.ndarray) -> int:
 
 def read_scp(path: Path) -> dict[str, tuple[str, int]]:
     """feats.scp -> utterance to (ark, byte offset). Raises DataError for lines that are not `utt ark:offset`."""
-    locations, problems = {}, []
+    locations, problems, places = {}, [], {}
     for utt, value in tables.read_table(path).items():
         ark, _, offset = value.rpartition(":")
         if not ark or not offset.isdigit() or "|" in value:
             problems.append(f"{path}: utterance {utt!r} has {value!r}, not ark:offset; extract the features again")
         else:
-            locations[utt] = (sys.intern(ark), int(offset))
+            if ark not in places:  # a project that was moved as a whole has its arks beside their tables
+                beside = path.parent / Path(ark).name
+                places[ark] = str(beside) if beside.exists() and not Path(ark).exists() else ark
+            locations[utt] = (places[ark], int(offset))
     if problems:
         raise DataError(problems)
     return locations

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from fas import stamp, threads
+from fas.errors import ConfError
 from fas.metrics import scores
 from fas.model import FASHead, QueryFusion
 from fas.scoring import confusion
@@ -64,6 +65,16 @@ def predict_one(head: FASHead, utterance: Batch) -> tuple[np.ndarray, Kept]:
 def _softmax(logits: torch.Tensor) -> np.ndarray:
     """Logits (1, classes) -> (classes,) float64."""
     return logits.double().softmax(-1)[0].cpu().numpy()
+
+
+def check_finite(probabilities: np.ndarray, utts: list[str], model: Path) -> None:
+    """Raises ConfError where posteriors (utterances, C) are not numbers, which would pass for the first label."""
+    if not np.isfinite(probabilities).all():
+        bad = [utts[i] for i in np.flatnonzero(~np.isfinite(probabilities).all(1))]
+        raise ConfError(
+            f"{model}: gives no numbers for {len(bad)} of {len(utts)} utterances ({bad[0]!r} the first); nothing was "
+            "scored; train it again with a lower lr"
+        )
 
 
 def evaluate(data: Dataset, probabilities: np.ndarray, labels: list[str], allowed: np.ndarray) -> dict[str, Any]:

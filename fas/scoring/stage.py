@@ -11,7 +11,7 @@ from fas import conf, stamp
 from fas.cli import fill
 from fas.data import datadir
 from fas.errors import ConfError, DataError
-from fas.training.inputs import data_digest, head
+from fas.training.inputs import data_digest, head, without_words
 
 read = cache(datadir.read)
 
@@ -112,6 +112,7 @@ def score_one(scoring: Scoring) -> None:
     stamp.unmark(scoring.out)
     with stamp.write_aside(scoring.out / "evidence.jsonl") as f:
         probabilities = score.predict(scoring.model, settings, data, f)
+    score.check_finite(probabilities, data.utts, scoring.model)
     zero_shot = scoring.inputs["protocol"] == "zero-shot"
     allowed = np.array([not zero_shot or e in data.emotions for e in labels])
     result = score.evaluate(data, probabilities, labels, allowed)
@@ -122,6 +123,7 @@ def score_one(scoring: Scoring) -> None:
         "transductive": settings.norm == "speaker",
         "seed": described["seed"],
         "left_out": data.dropped,
+        "without_words": without_words(scoring.feats, [scoring.directory], data.utts),
     }
     score.write(scoring.out, data, probabilities * allowed, labels, result)
     stamp.mark_whole(scoring.out, scoring.inputs, ["hyp", "result.json", "confusion.png"])

@@ -6,13 +6,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fas import conf, stamp
 from fas.cli import fill
 from fas.data import datadir
 from fas.errors import ConfError, DataError
-from fas.training.inputs import check_patches, data_digest, head
+from fas.training.inputs import check_patches, data_digest, head, without_words
+
+if TYPE_CHECKING:
+    from fas.training.dataset import Dataset
 
 
 @dataclass
@@ -39,9 +42,12 @@ def trainings(
 ) -> Iterator[Training]:
     """Every conf, fold and seed; {system} and {fold} are filled in.
 
-    A logistic regression has no seed: only the first is trained.
+    A logistic regression has no seed: only the first is trained. Raises ConfError for two confs of one name, which
+    would share a folder.
     """
-    for path in confs:
+    for i, path in enumerate(confs):
+        if twin := next((p for p in confs[:i] if p.stem == path.stem), None):
+            raise ConfError(f"{path}: has the name of {twin}, by which a system's folder is called; rename one")
         values = conf.load(path)
         if not isinstance(values.get("streams"), dict) or any("feats" not in s for s in values["streams"].values()):
             raise ConfError(f"{path}: streams must map names to entries with feats")
@@ -110,6 +116,23 @@ def encoders(feats: dict[str, Path], sets: list[Path]) -> dict[str, dict[str, An
     return made
 
 
+def tell(out: Path, train_set: "Dataset", silent: int | None) -> None:
+    """Say which classes there is nothing to learn from, and in how many utterances no words were heard.
+
+    Raises DataError where all utterances are of one class.
+    """
+    counts = {e: int((train_set.references == i).sum()) for i, e in enumerate(train_set.labels)}
+    there = [f"{n} {e}" for e, n in counts.items() if n]
+    if len(there) < 2:
+        says = "there is nothing to tell apart; look at utt2emo of the training sets"
+        raise DataError([f"{out}: all training utterances are of one class ({' '.join(there)}); {says}"])
+    if absent := [e for e, n in counts.items() if not n]:
+        says = "so that no answer will be; there are"
+        stamp.log(f"{out}: warning: no training utterance is {', '.join(absent)}, {says} {', '.join(there)}")
+    if silent:
+        stamp.log(f"{out}: no words were heard in {silent} of {len(train_set)} training utterances")
+
+
 def train_one(training: Training) -> None:
     import yaml
 
@@ -134,7 +157,9 @@ def train_one(training: Training) -> None:
         )
     out = training.out
     first = distributed.RANK == 0
+    silent = without_words(training.feats, training.train, train_set.utts)
     if first:
+        tell(out, train_set, silent)
         stamp.unmark(out)
     if settings.system == "logreg":
         chosen = logreg.train(settings, train_set, dev_set, out) if first else {}
@@ -154,6 +179,7 @@ def train_one(training: Training) -> None:
         "dev_sets": [str(d) for d in training.dev],
         "train_corpora": sorted({h.corpus for h in heads}),
         "train_utterances": len(train_set),
+        "train_without_words": silent,
         "chosen": chosen,
         "data": stamp.digest(*(h.labels for h in heads)),
     }

@@ -100,8 +100,10 @@ def train(
     board = SummaryWriter(str(out / "tb"), purge_step=first) if distributed.RANK == 0 else None
     for epoch in range(first, settings.epochs):
         row = {"epoch": epoch + 1, "train_loss": train_epoch(settings, state, train_set, seed, epoch, device)}
+        sound(row["train_loss"], "loss", settings, out, epoch)
         if board:
             probabilities = posteriors(state.model, dev_set, device)
+            sound(float(probabilities.sum()), "dev posteriors", settings, out, epoch)
             found = scores(dev_set.references, probabilities.argmax(1), len(dev_set.labels))
             likelihood = probabilities[np.arange(len(dev_set)), dev_set.references]
             row["dev_loss"] = float(-np.log(likelihood + 1e-12).mean())
@@ -130,6 +132,16 @@ def train(
     checkpoint.save(out / "best.pt", {"dims": dims, "epoch": state.best["epoch"], "state": state.best["state"]})
     write_history(state.history, state.best["epoch"], out)
     return state.history[state.best["epoch"] - 1]
+
+
+def sound(value: float, what: str, settings: TrainConf, out: Path, epoch: int) -> None:
+    """Raises ConfError when a training has left the numbers, and takes its checkpoint away, which holds that state."""
+    if not math.isfinite(value):
+        (out / "last.pt").unlink(missing_ok=True)
+        raise ConfError(
+            f"{out}: the {what} is {value} in epoch {epoch + 1}; no model was written. Lower lr (it is "
+            f"{settings.lr:g}), or lengthen warmup; if that does not help, look at the features"
+        )
 
 
 def train_epoch(
