@@ -4,10 +4,52 @@
 # FAS_PYTHON if it is set; else the active environment if it satisfies requirements.txt; else .venv of this checkout,
 # made on first use (some 7 GB on disk, a minute or a few) with uv, or with pip where uv can't be had.
 
+unset CDPATH  # else cd may go elsewhere, and print where
 FAS_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export FAS_ROOT
-export PYTHONPATH="$FAS_ROOT${PYTHONPATH:+:$PYTHONPATH}"
+case :${PYTHONPATH:-}: in
+  *:"$FAS_ROOT":*) ;;
+  *) export PYTHONPATH="$FAS_ROOT${PYTHONPATH:+:$PYTHONPATH}" ;;
+esac
 export LC_ALL=C.UTF-8 PYTHONUTF8=1 TOKENIZERS_PARALLELISM=false
+
+# Lists are words separated by spaces; a space within a word, a path say, stands behind a backslash.
+as_word() { local space=' ' escaped='\ '; printf '%s' "${1//$space/$escaped}"; }
+
+# python, descriptor, --try: hold the lock of a file that the shell has open, until the shell ends, or fail at once.
+# By Python, for not every system has the program flock.
+lock() {
+  "$1" - "$2" "${3:-}" <<'PYTHON'
+import fcntl, sys
+try:
+    fcntl.flock(int(sys.argv[1]), fcntl.LOCK_EX | (fcntl.LOCK_NB if sys.argv[2] == "--try" else 0))
+except BlockingIOError:
+    sys.exit(1)
+except OSError as e:
+    print(f"no lock can be held here ({e.strerror}); let no two runs write to one folder", file=sys.stderr)
+PYTHON
+}
+
+_fas_lacks() {  # python, requirements file -> what it lacks of the packages that the recipes import themselves
+  "$1" - "$2" <<'PYTHON'
+import importlib.util, re, sys
+if not (3, 11) <= sys.version_info < (3, 14):
+    sys.exit(print(f"is Python {sys.version.split()[0]}, and 3.11 to 3.13 are needed"))
+import importlib.metadata as metadata
+lacking = []
+for line in open(sys.argv[1]):
+    if line.startswith("# What those need"):
+        break
+    if "==" in line:
+        name = line.split("==")[0].strip()
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError:
+            lacking.append(name)
+if lacking:
+    print("lacks", " ".join(lacking))
+PYTHON
+}
 
 _fas_satisfied() {  # python, requirements file: does it have every pinned package?
   "$1" - "$2" <<'PYTHON' 2>/dev/null
@@ -35,10 +77,10 @@ _fas_find_python() {
 
 _fas_make_venv() {
   local venv=$FAS_ROOT/.venv python
+  python=$(_fas_find_python) || return 1
   (
-    flock 9
+    lock "$python" 9
     if cmp -s "$FAS_ROOT/requirements.txt" "$venv/.requirements"; then exit 0; fi
-    python=$(_fas_find_python) || exit 1
     echo "path.sh: making the environment in $venv (torch, s3prl, Whisper and the like: some 7 GB on disk)" >&2
     rm -rf "$venv"
     "$python" -m venv "$venv" || exit 1
@@ -58,6 +100,15 @@ if [[ -n ${FAS_PYTHON:-} ]]; then
   if ! command -v "$FAS_PYTHON" >/dev/null; then
     echo "path.sh: FAS_PYTHON=$FAS_PYTHON is no program" >&2
     exit 1
+  fi
+  if [[ ${FAS_PYTHON_WHOLE:-} != "$FAS_PYTHON" ]]; then
+    _fas_lacking=$(_fas_lacks "$FAS_PYTHON" "$FAS_ROOT/requirements.txt")
+    if [[ -n $_fas_lacking ]]; then
+      echo "path.sh: FAS_PYTHON=$FAS_PYTHON $_fas_lacking; install $FAS_ROOT/requirements.txt into it," \
+        "or unset FAS_PYTHON, and an environment is made" >&2
+      exit 1
+    fi
+    export FAS_PYTHON_WHOLE=$FAS_PYTHON
   fi
 elif [[ -n ${VIRTUAL_ENV:-}${CONDA_PREFIX:-} ]] && command -v python >/dev/null && _fas_satisfied python "$FAS_ROOT/requirements.txt"; then
   FAS_PYTHON=$(command -v python)

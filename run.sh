@@ -9,7 +9,8 @@
 #   stage 5  score        in-domain tests                  exp/<tag>/[foldF/]seedS/score/<set>
 #   stage 6  zero-shot    sets never trained on, then the tables and the page: exp/RESULTS.md, exp/report.html
 #
-# In set names {fold} stands for each of --folds. Lists are separated by spaces.
+# In set names {fold} stands for each of --folds. Lists are separated by spaces; a space within a path stands behind a
+# backslash.
 set -euo pipefail
 started=$SECONDS
 . "$(dirname "${BASH_SOURCE[0]}")/path.sh"
@@ -22,7 +23,7 @@ ssl_conf=$FAS_ROOT/conf/ssl/hubert_base.yaml  # acoustic encoder
 whisper_conf=$FAS_ROOT/conf/whisper/tiny.en.yaml  # transcripts and semantic encoder
 semantic_conf=  # another semantic encoder, as conf/ssl/*.yaml, for streams with feats: semantic; none: Whisper alone
 text_conf=$FAS_ROOT/conf/text/minilm.yaml  # text encoder
-fas_conf=$FAS_ROOT/conf/fas/fas.yaml  # systems to train, a list
+fas_conf=$(as_word "$FAS_ROOT")/conf/fas/fas.yaml  # systems to train, a list
 seeds="1 2 3"  # seeds, a list
 folds=  # folds, a list; none: the sets have no folds
 corpora=corpora  # folder that holds the corpora
@@ -57,37 +58,37 @@ if [[ ${MKL_CBWR:-AUTO,STRICT} != *,STRICT ]]; then  # jobs say so in their logs
   echo "$0: MKL_CBWR is $MKL_CBWR, not AUTO,STRICT: the last digits may depend on the number of threads and on the batch" >&2
 fi
 read -ra set_list <<<"$sets"
-read -ra conf_list <<<"$fas_conf"
+read -a conf_list <<<"$fas_conf"
 for file in "$ssl_conf" ${semantic_conf:+"$semantic_conf"} "$whisper_conf" "$text_conf" "${conf_list[@]}"; do
   if [[ ! -f $file ]]; then echo "$0: no such conf: $file" >&2; exit 2; fi
 done
 
-log() { printf '%(%F %T)T  %s\n' -1 "$*" >&2; }
+log() { printf '%s  %s\n' "$(date '+%F %T')" "$*" >&2; }
 begin() { stage_started=$SECONDS; log "stage $1: $2"; }
 end() { log "stage $1 done in $((SECONDS - stage_started)) s${logs[$1]:+; logs: ${logs[$1]}}"; }
 within() { ((stage <= $1 && $1 <= stop_stage)); }
 conf_name() { basename "$1" .yaml; }
 below() {  # names -> data directories
   local name names=()
-  for name in $1; do names+=("$datadir/$name"); done
+  for name in $1; do names+=("$(as_word "$datadir")/$name"); done
   echo "${names[*]}"
 }
 
 # One run at a time in a folder of results: a second one waits here, and then finds what the first one made
 mkdir -p "$expdir"
 exec 9>"$expdir/.run.lock"
-if ! flock -n 9; then
+if ! lock "$FAS_PYTHON" 9 --try; then
   log "another run works in $expdir; waiting for it"
-  flock 9
+  lock "$FAS_PYTHON" 9
 fi
 
 ssl=$dumpdir/ssl/$(conf_name "$ssl_conf")
 whisper=$dumpdir/whisper/$(conf_name "$whisper_conf")
 text=$dumpdir/text/$(conf_name "$text_conf")-$(conf_name "$whisper_conf")
-feats="ssl=$ssl whisper=$whisper text=$text"
+feats="ssl=$(as_word "$ssl") whisper=$(as_word "$whisper") text=$(as_word "$text")"
 acoustic=("$ssl_conf")  # encoders of stage 1
 if [[ -n $semantic_conf ]]; then
-  feats+=" semantic=$dumpdir/ssl/$(conf_name "$semantic_conf")"
+  feats+=" semantic=$(as_word "$dumpdir")/ssl/$(conf_name "$semantic_conf")"
   if [[ $semantic_conf != "$ssl_conf" ]]; then acoustic+=("$semantic_conf"); fi
 fi
 logs=("" "$ssl/*/log" "$whisper/*/log" "$text/*/log" "$expdir/log" "$expdir/log" "$expdir/log")  # by stage
@@ -95,14 +96,14 @@ logs=("" "$ssl/*/log" "$whisper/*/log" "$text/*/log" "$expdir/log" "$expdir/log"
 if within 0; then
   begin 0 "data"
   if [[ -n $prepare ]]; then
-    read -ra prepare_command <<<"$prepare"
+    read -a prepare_command <<<"$prepare"
     if $skip_bad; then prepare_command+=(--skip-bad true); fi
     "${prepare_command[@]}" "$corpora" "$datadir" "$nj"
   fi
   check=(--audio)
   if $skip_bad; then check+=(--skip-bad); fi
   if $allow_pipes; then check+=(--allow-pipes); fi
-  for name in "${set_list[@]}"; do "$FAS_ROOT/utils/validate_data_dir.sh" "${check[@]}" "$datadir/$name" >&2; done
+  for name in ${set_list[@]+"${set_list[@]}"}; do "$FAS_ROOT/utils/validate_data_dir.sh" "${check[@]}" "$datadir/$name" >&2; done
   end 0
 fi
 
@@ -110,7 +111,7 @@ audio=(--nj "$nj" --cmd "$gpu_cmd" --allow-pipes "$allow_pipes")
 if within 1; then
   for conf in "${acoustic[@]}"; do
     begin 1 "ssl ($(conf_name "$conf"))"
-    for name in "${set_list[@]}"; do
+    for name in ${set_list[@]+"${set_list[@]}"}; do
       "$FAS_ROOT/steps/extract_ssl.sh" "${audio[@]}" --conf "$conf" "$datadir/$name" "$dumpdir/ssl/$(conf_name "$conf")/$name"
     done
   done
@@ -119,7 +120,7 @@ fi
 
 if within 2; then
   begin 2 "whisper ($(conf_name "$whisper_conf"))"
-  for name in "${set_list[@]}"; do
+  for name in ${set_list[@]+"${set_list[@]}"}; do
     "$FAS_ROOT/steps/transcribe.sh" "${audio[@]}" --conf "$whisper_conf" "$datadir/$name" "$whisper/$name"
   done
   end 2
@@ -134,11 +135,11 @@ if within 3; then
       echo "$0: $text_conf learns from training transcripts, which differ by fold; give each fold a run with a --dumpdir" \
         "of its own, or take a text encoder of kind hf" >&2; exit 2
     fi
-    read -ra train_list <<<"$(below "${train_sets//\{fold\}/$folds}")"
+    read -a train_list <<<"$(below "${train_sets//\{fold\}/$folds}")"
     model=$text/model
     "$FAS_ROOT/steps/learn_text.sh" --conf "$text_conf" --transcripts "$whisper" "$model" "${train_list[@]}"
   fi
-  for name in "${set_list[@]}"; do
+  for name in ${set_list[@]+"${set_list[@]}"}; do
     if [[ ! -f $whisper/$name/text ]]; then
       echo "$0: $whisper/$name/text is missing; run stage 2 first" >&2; exit 1
     fi
@@ -153,7 +154,15 @@ encoders=$(conf_name "$ssl_conf")-$(conf_name "$whisper_conf")-$(conf_name "$tex
 if [[ -n $semantic_conf ]]; then encoders+=-$(conf_name "$semantic_conf"); fi
 model="$expdir/{system}-$encoders${folds:+/fold{fold\}}"
 systems=()
-for conf in "${conf_list[@]}"; do systems+=("$(conf_name "$conf")"); done
+for conf in "${conf_list[@]}"; do
+  name=$(conf_name "$conf")
+  if [[ " ${systems[*]-} " == *" $name "* ]]; then
+    echo "$0: --fas-conf has two confs of the name $name.yaml, by which a system's folder is called; rename one" >&2; exit 2
+  elif [[ $name == *" "* ]]; then
+    echo "$0: $conf: a system's name has no spaces; rename the conf" >&2; exit 2
+  fi
+  systems+=("$name")
+done
 grid=(--nj "$nj" --cmd "$cpu_cmd" --feats "$feats" --seeds "$seeds" --folds "$folds")
 
 if within 4; then
@@ -164,7 +173,7 @@ fi
 
 score_all() {  # zero_shot, sets
   local dirs
-  read -ra dirs <<<"$(below "$2")"
+  read -a dirs <<<"$(below "$2")"
   "$FAS_ROOT/steps/score.sh" "${grid[@]}" --systems "${systems[*]}" --zero-shot "$1" "$model" "${dirs[@]}"
 }
 
@@ -177,10 +186,10 @@ fi
 if within 6; then
   begin 6 "zero-shot and results"
   if [[ -n $zero_shot_sets ]]; then score_all true "$zero_shot_sets"; else log "no zero-shot set"; fi
-  read -ra external_list <<<"$external"
-  read -ra feats_list <<<"$feats"
+  read -a external_list <<<"$external"
+  read -a feats_list <<<"$feats"
   report=(--out "$expdir" --datadir "$datadir" --model "$model" --systems "${systems[*]}" --folds "$folds" --seeds "$seeds")
-  report+=(--reference "$reference" "${feats_list[@]/#/--feats=}" "${external_list[@]/#/--external=}")
+  report+=(--reference "$reference" "${feats_list[@]/#/--feats=}" ${external_list[@]+"${external_list[@]/#/--external=}"})
   if [[ -n $published ]]; then report+=(--published "$published"); fi
   "$FAS_PYTHON" -m fas.bin.report "${report[@]}"
   if [[ -n $export_dir ]]; then

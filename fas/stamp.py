@@ -6,6 +6,7 @@ they are read from end to end anyway.
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 DONE = ".done.json"
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)  # what writing to a folder of others ends with
 
 
 def digest(*texts: str) -> str:
@@ -71,9 +73,19 @@ def write_aside(path: Path, mode: str = "w", parents: bool = True) -> Iterator:
 
 @contextlib.contextmanager
 def locked(path: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock file `path`. A second process waits, saying so, or with wait=False is told False at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as f:
+    """Hold the lock file `path`. A second process waits, saying so, or with wait=False is told False at once.
+
+    Where no lock can be written, nothing else can be either: what is there is read without one.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("w")
+    except OSError as e:
+        if e.errno not in READ_ONLY:
+            raise
+        yield True
+        return
+    with lock as f:
         try:
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

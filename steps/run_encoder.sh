@@ -14,7 +14,7 @@ allow_pipes=false  # run the commands that stand in wav.scp; else they are error
 # End of options
 . "$FAS_ROOT/utils/parse_options.sh"
 stage=$1 data=$2 out=$3
-read -ra launcher <<<"$cmd"
+read -a launcher <<<"$cmd"
 common=(--conf "$conf" --out "$out")
 if [[ -n $text ]]; then common+=(--text "$text"); fi
 if [[ -n $model ]]; then common+=(--model "$model"); fi
@@ -31,8 +31,10 @@ if $allow_pipes; then pipes+=(--allow-pipes); fi
 if [[ $stage != text ]]; then "$FAS_ROOT/utils/validate_data_dir.sh" --audio ${pipes[@]+"${pipes[@]}"} "$data" >&2; fi
 utts=$(wc -l <"$data/wav.scp")
 if ((nj > utts)); then nj=$utts; fi
-"$FAS_ROOT/utils/split_data.sh" "$data" "$nj"
 mkdir -p "$out"
+split=$data/split$nj
+if [[ ! -w $data ]]; then split=$out/split$nj; fi  # a data directory of others
+"$FAS_ROOT/utils/split_data.sh" "$data" "$nj" "$split"
 "${launcher[@]}" JOB="1:$nj" "$out/log/extract.JOB.log" \
-  "$FAS_PYTHON" -m fas.bin.extract "$stage" job "${common[@]}" --data "$data/split$nj/JOB" --job JOB ${pipes[@]+"${pipes[@]}"}
+  "$FAS_PYTHON" -m fas.bin.extract "$stage" job "${common[@]}" --data "$split/JOB" --job JOB ${pipes[@]+"${pipes[@]}"}
 "$FAS_PYTHON" -m fas.bin.extract "$stage" merge "${common[@]}" --data "$data" --jobs "$nj"

@@ -19,9 +19,9 @@ zero_shot=false  # refuse sets whose corpus was trained on; give only labels tha
 if [[ $# -lt 2 ]]; then echo "usage: $0 [options] MODEL DATA...; see --help" >&2; exit 2; fi
 model=$1
 shift
-read -ra launcher <<<"$cmd"
-read -ra feats_list <<<"$feats"
-args=(--model "$model" --systems "$systems" --seeds "$seeds" --folds "$folds" "${feats_list[@]/#/--feats=}")
+read -a launcher <<<"$cmd"
+read -a feats_list <<<"$feats"
+args=(--model "$model" --systems "$systems" --seeds "$seeds" --folds "$folds" ${feats_list[@]+"${feats_list[@]/#/--feats=}"})
 if $zero_shot; then args+=(--zero-shot); fi
 
 status=0

@@ -10,7 +10,7 @@ set -euo pipefail
 # Options
 nj=2  # parallel jobs
 cmd=$cpu_cmd  # launcher
-conf=$FAS_ROOT/conf/fas/fas.yaml  # systems, a list
+conf=$(as_word "$FAS_ROOT")/conf/fas/fas.yaml  # systems, a list
 feats=  # KIND=FOLDER of each kind of features (ssl, whisper, text)
 seeds=42  # seeds, a list
 folds=  # folds, a list
@@ -18,13 +18,13 @@ num_gpus=1  # GPUs, or processes where there is none, that share each training
 # End of options
 . "$FAS_ROOT/utils/parse_options.sh"
 if [[ $# -ne 3 ]]; then echo "usage: $0 [options] TRAIN-DIRS DEV-DIRS OUT; see --help" >&2; exit 2; fi
-read -ra confs <<<"$conf"
-read -ra train <<<"$1"
-read -ra dev <<<"$2"
-read -ra launcher <<<"$cmd"
-read -ra feats_list <<<"$feats"
+read -a confs <<<"$conf"
+read -a train <<<"$1"
+read -a dev <<<"$2"
+read -a launcher <<<"$cmd"
+read -a feats_list <<<"$feats"
 args=(--conf "${confs[@]}" --train "${train[@]}" --dev "${dev[@]}" --seeds "$seeds" --folds "$folds" --out "$3")
-args+=("${feats_list[@]/#/--feats=}")
+args+=(${feats_list[@]+"${feats_list[@]/#/--feats=}"})
 
 status=0
 "$FAS_PYTHON" -m fas.bin.train "${args[@]}" --check || status=$?

@@ -10,14 +10,15 @@
 # Stages 0 to 3 come from ./run.sh. Results: exp/TABLE/RESULTS.md. --seeds, --nj and so on as there; it goes on where it was
 # stopped.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
-. ../../path.sh
 table=${1:-}
 if [[ $# -gt 0 ]]; then shift; fi
+options=()  # those of run.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../utils/parse_options.sh"
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. ../../path.sh
 out=exp/$table
 grid() { "$FAS_PYTHON" -m fas.bin.grid --base conf/fas.yaml --out "$out/conf" "$@"; }
 train() { ./run.sh --stage 3 --expdir "$out" --fas-conf "$@"; }
-options=("$@")
 across() {  # system, text encoders: with every acoustic encoder and each of these
   local system=$1 ssl text seeds="1 2 3" i systems=()
   for text in "${@:2}"; do
@@ -38,16 +39,17 @@ case $table in
   systems)
     systems=(words whisper voice concat gated fas fas_no_swap fas_no_topk fas_no_queries fas_three logreg)
     confs=("${systems[@]/#/conf/}")
-    train "${confs[*]/%/.yaml}" "$@"
+    train "${confs[*]/%/.yaml}" ${options[@]+"${options[@]}"}
     ;;
   budgets)
-    train "$(grid ka:streams.acoustic.tokens=4,8,16,null ks:streams.semantic.tokens=4,8,16)" --reference fas_kaall_ks16 "$@"
+    train "$(grid ka:streams.acoustic.tokens=4,8,16,null ks:streams.semantic.tokens=4,8,16)" \
+      --reference fas_kaall_ks16 ${options[@]+"${options[@]}"}
     ;;
-  queries) train "$(grid q:queries=1,2,4,8)" --reference fas_q2 "$@" ;;
-  swap) train "$(grid sw:stream_swap.semantic=0.0,0.3,0.5,0.7 cd:channel_dropout=0.0,0.3,0.5)" --reference fas_sw0.5_cd0.5 "$@" ;;
+  queries) train "$(grid q:queries=1,2,4,8)" --reference fas_q2 ${options[@]+"${options[@]}"} ;;
+  swap) train "$(grid sw:stream_swap.semantic=0.0,0.3,0.5,0.7 cd:channel_dropout=0.0,0.3,0.5)" --reference fas_sw0.5_cd0.5 ${options[@]+"${options[@]}"} ;;
   choice)
     train "$(grid by-:choice=norm,uniform,random ka:streams.acoustic.tokens=4,8 ks:streams.semantic.tokens=8)" \
-      --reference fas_by-norm_ka8_ks8 "$@"
+      --reference fas_by-norm_ka8_ks8 ${options[@]+"${options[@]}"}
     ;;
   encoders) across voice minilm ;;
   pairs) across fas minilm spm ;;

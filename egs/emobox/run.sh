@@ -9,12 +9,16 @@ corpus="ravdess emodb"  # corpora, a list
 # End of options
 . "$(dirname "${BASH_SOURCE[0]}")/../../utils/parse_options.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")"
-declare -A folds=([ravdess]="1 2 3 4 5 6" [emodb]="1 2 3 4 5")
 if [[ ${options[*]} == --help ]]; then corpus=ravdess; fi
 for name in $corpus; do
+  case $name in
+    ravdess) folds="1 2 3 4 5 6" ;;
+    emodb) folds="1 2 3 4 5" ;;
+    *) echo "$0: --corpus is ravdess or emodb, not $name" >&2; exit 2 ;;
+  esac
   ../../run.sh \
     --prepare "../../steps/prepare_data.sh --names $name --labels native" \
-    --sets "$name" --folds "${folds[$name]:?no such corpus: $name}" --expdir "exp/$name" \
+    --sets "$name" --folds "$folds" --expdir "exp/$name" \
     --train-sets "$name/fold{fold}/train" --dev-sets "$name/fold{fold}/dev" --test-sets "$name/fold{fold}/test" \
     --ssl-conf ../../conf/ssl/whisper_base_block1_2_3_4_5_6.yaml \
     --whisper-conf ../../conf/whisper/base.yaml \

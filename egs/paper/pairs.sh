@@ -14,12 +14,16 @@ clap=../../conf/ssl/clap.yaml  # conf of CLAP
 . "$(dirname "${BASH_SOURCE[0]}")/../../utils/parse_options.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")"
 if [[ ${options[*]} == --help ]]; then exec ./run.sh --help; fi
-declare -A conf=([mingtok]=$mingtok [xcodec2]=$xcodec2 [vibevoice]=$vibevoice [clap]=$clap)
 for pair in $pairs; do
   if [[ ! -f conf/pairs/$pair.yaml ]]; then echo "$0: no pair $pair; see conf/pairs" >&2; exit 2; fi
 done
 for pair in $pairs; do
-  encoders=(--ssl-conf "${conf[${pair%_*}]}")
+  case $pair in
+    mingtok_*) conf=$mingtok ;;
+    xcodec2_*) conf=$xcodec2 ;;
+    vibevoice_*) conf=$vibevoice ;;
+  esac
+  encoders=(--ssl-conf "$conf")
   if [[ $pair == *_clap ]]; then encoders+=(--semantic-conf "$clap"); fi
   ./run.sh "${encoders[@]}" --fas-conf "conf/words.yaml conf/pairs/$pair.yaml" --reference "$pair" --expdir "exp/pairs/$pair" \
     ${options[@]+"${options[@]}"}
