@@ -11,6 +11,12 @@ __version__ = "0.2.0"
 
 # MKL then rounds products alike in any number of threads; it looks once, at its first product (see fas/threads.py)
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+# Nothing leaves the machine unasked: onnxruntime would leave an id of the device in the home folder and look up a host
+for _name in ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+    os.environ.setdefault(_name, "1")
+# and nothing is written but to the folders named and the cache: matplotlib keeps a list of fonts
+_cache = os.environ.get("FAS_CACHE") or os.path.join(os.path.expanduser("~"), ".cache", "fas")
+os.environ.setdefault("MPLCONFIGDIR", os.path.join(_cache, "matplotlib"))
 
 
 def __getattr__(name: str) -> object:
