@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from fas.data import tables
 from fas.data.datadir import DataDir
 from tests.conftest import run
 
@@ -137,3 +138,19 @@ def test_one_seed_one_system_no_conflict(scored: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "tone against words" not in (scored / "out/RESULTS.md").read_text()
+
+
+def test_unheard_words_have_no_emotion(scored: Path) -> None:
+    """Where words are predicted, an utterance without any is in neither slice, and is counted below the table."""
+    silent = [f"other{i % 6}_{i:02d}" for i in range(5)]
+    for corpus in ("toy", "other"):
+        utts = [f"{corpus}{i % 6}_{i:02d}" for i in range(48)]
+        folder = scored / "dump/whisper" / corpus
+        folder.mkdir(parents=True)
+        tables.write_table(folder / "text", {u: "" if u in silent else "some words" for u in utts})
+    done = report(scored, "--feats", f"whisper={scored / 'dump/whisper'}")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((scored / "exp/results.json").read_text())["conflict"]
+    assert sum(found["other"]["fas"]["n"]) == 43 and sum(found["toy"]["fas"]["n"]) == 48
+    assert "In 5 of the 48 utterances no words were heard" in (scored / "exp/RESULTS.md").read_text()
+    assert "In 5 utterances no words were heard." in (scored / "exp/report.html").read_text()
