@@ -32,7 +32,7 @@ BATCH = 16  # utterances whose frames are made together
 CACHED = 4  # utterances that a processor encodes at a time: what passes between two layers then stays in its cache
 SECOND_MARGIN = 4  # seconds of silence more, where a transcript did not end
 NO_SPEECH, UNSURE = 0.6, -1.0  # no words beyond this probability of no speech and below this mean log probability,
-DOUBTFUL = 0.3  # which are looked at beyond this one, for it differs a little behind the shorter silence
+DOUBTFUL = 0.3, -0.5  # which are looked at within these, for both differ behind the shorter silence
 LOOPING = 2.4  # compression ratio beyond which openai-whisper, too, calls a transcript repetitive
 
 
@@ -237,7 +237,7 @@ class WhisperFrontend:
                 heard = decode(self.model, chosen, one, [len(audios[i]) / SAMPLE_RATE for i in members])
                 for i, h in zip(members, heard, strict=True):
                     texts[i] = h.text
-                    if h.no_speech > DOUBTFUL and i not in doubtful:
+                    if h.no_speech > DOUBTFUL[0] and h.logprob < DOUBTFUL[1] and i not in doubtful:
                         doubtful.append(i)
                 members = [i for i, h in zip(members, heard, strict=True) if not h.ended]
                 if not members or longer is None:
@@ -264,13 +264,15 @@ class WhisperFrontend:
 
 
 class Heard(NamedTuple):
-    """A transcript; whether it ended well: not at the limit of its tokens, and without a repetitive text; and the
-    probability of no speech, which the decoder has at its first step.
+    """A transcript; whether it ended well: not at the limit of its tokens, and without a repetitive text; and, as
+    openai-whisper defines them, the probability of no speech, which the decoder has at its first step, and the mean log
+    probability of the tokens and the end.
     """
 
     text: str
     ended: bool
     no_speech: float
+    logprob: float
 
 
 @torch.inference_mode()
@@ -288,7 +290,7 @@ def decode(model: Whisper, states: Tensor, language: str, seconds: list[float]) 
     fast = [TOKENS_PER_SECOND * s for s in seconds]
     made: list[list[int]] = [[] for _ in seconds]
     ended = [False] * len(seconds)
-    silence = torch.zeros(len(seconds))
+    silence, total, steps = torch.zeros(len(seconds)), torch.zeros(len(seconds)), torch.zeros(len(seconds))
     rows = list(range(len(seconds)))
     tokens = torch.tensor([task.initial_tokens] * len(rows), device=states.device)
     try:
@@ -301,7 +303,9 @@ def decode(model: Whisper, states: Tensor, language: str, seconds: list[float]) 
                 silence = at_start[:, task.tokenizer.no_speech].cpu()
             for logit_filter in task.logit_filters:
                 logit_filter.apply(logits, tokens)
-            best = logits.argmax(-1)
+            highest, best = logits.max(-1)
+            total[rows] += (highest - logits.logsumexp(-1)).float().cpu()
+            steps[rows] += 1
             tokens = torch.cat([tokens, best[:, None]], 1)
             going = []
             for place, (row, token) in enumerate(zip(rows, best.tolist(), strict=True)):
@@ -323,7 +327,7 @@ def decode(model: Whisper, states: Tensor, language: str, seconds: list[float]) 
             hook.remove()
     texts = [task.tokenizer.decode(t).strip() for t in made]
     well = [e and compression_ratio(t) <= LOOPING for e, t in zip(ended, texts, strict=True)]
-    return [Heard(*one) for one in zip(texts, well, silence.tolist(), strict=True)]
+    return [Heard(*one) for one in zip(texts, well, silence.tolist(), (total / steps).tolist(), strict=True)]
 
 
 def next_logits(decoder: TextDecoder, tokens: Tensor, states: Tensor, cache: dict[nn.Module, Tensor]) -> Tensor:

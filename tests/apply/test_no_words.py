@@ -1,4 +1,4 @@
-"""A file without speech: the voice is judged, and no words are heard, which have no emotion and conflict with nothing."""
+"""A file without speech: the voice is judged; no words are heard, have an emotion, or conflict with the voice."""
 
 import json
 import sys
