@@ -47,6 +47,35 @@ def encode(made: TransformersFrontend, sounds: list[np.ndarray], limit: float) -
     return frames
 
 
+Contender = tuple[str, float]  # precision, padded seconds a pass at the most (0: one utterance at a time)
+
+
+def measure(
+    models: dict[str, TransformersFrontend], contenders: list[Contender], sounds: list[np.ndarray], rounds: int, cuda: bool
+) -> tuple[dict[Contender, list[float]], dict[Contender, tuple[float, float]], dict[Contender, float]]:
+    """Seconds of each round; how far frames are from the first contender's, at most and on the mean; MB."""
+    times: dict[Contender, list[float]] = {c: [] for c in contenders}
+    off, memory, expected = {}, {}, None
+    for turn in range(rounds + 1):  # the first warms up and is compared
+        for precision, limit in contenders:
+            if cuda:
+                torch.cuda.reset_peak_memory_stats()
+                torch.cuda.synchronize()
+            started = time.perf_counter()
+            found = encode(models[precision], sounds, limit)
+            if turn:
+                times[precision, limit].append(time.perf_counter() - started)
+                continue
+            expected = expected or found
+            pairs = list(zip(found, expected, strict=True))
+            off[precision, limit] = (
+                max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs),
+                float(np.mean([float((a - b).abs().mean() / b.abs().mean()) for a, b in pairs])),
+            )
+            memory[precision, limit] = torch.cuda.max_memory_allocated() / 1e6 if cuda else 0.0
+    return times, off, memory
+
+
 def run() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
@@ -75,30 +104,11 @@ def run() -> None:
             }
             limits = [0.0, *map(float, args.seconds.split())]
             contenders = [(p, limit) for limit in limits for p in models]
-            times: dict[tuple[str, float], list[float]] = {c: [] for c in contenders}
-            frames, memory = {}, {}
-            for turn in range(args.rounds + 1):  # the first warms up and is compared
-                for precision, limit in contenders:
-                    if args.device == "cuda":
-                        torch.cuda.reset_peak_memory_stats()
-                        torch.cuda.synchronize()
-                    started = time.perf_counter()
-                    found = encode(models[precision], sounds, limit)
-                    if turn:
-                        times[precision, limit].append(time.perf_counter() - started)
-                        continue
-                    expected = frames.setdefault("expected", found)
-                    pairs = list(zip(found, expected, strict=True))
-                    frames[precision, limit] = (
-                        max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs),
-                        float(np.mean([float((a - b).abs().mean() / b.abs().mean()) for a, b in pairs])),
-                    )
-                    used = torch.cuda.max_memory_allocated() if args.device == "cuda" else 0
-                    memory[precision, limit] = used / 1e6
+            times, off, memory = measure(models, contenders, sounds, args.rounds, args.device == "cuda")
             one = statistics.median(times["float32", 0.0])
             for precision, limit in contenders:
                 took = statistics.median(times[precision, limit])
-                largest, mean = frames[precision, limit]
+                largest, mean = off[precision, limit]
                 row = {
                     "device": name, "size": size, "precision": precision, "pass_seconds": limit,
                     "audio_seconds_a_second": total / took, "times_one_by_one": one / took,
