@@ -51,7 +51,8 @@ Contender = tuple[str, float]  # precision, padded seconds a pass at the most (0
 
 
 def measure(
-    models: dict[str, TransformersFrontend], contenders: list[Contender], sounds: list[np.ndarray], rounds: int, cuda: bool
+    models: dict[str, TransformersFrontend], contenders: list[Contender], sounds: list[np.ndarray], rounds: int,
+    cuda: bool,
 ) -> tuple[dict[Contender, list[float]], dict[Contender, tuple[float, float]], dict[Contender, float]]:
     """Seconds of each round; how far frames are from the first contender's, at most and on the mean; MB."""
     times: dict[Contender, list[float]] = {c: [] for c in contenders}
