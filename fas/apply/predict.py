@@ -141,7 +141,7 @@ class FAS:
     ) -> Prediction:
         """One audio file. language: ISO 639-1, None to hear it; labels: the only ones to give, all if none.
 
-        channel: the one to take, from 1, None to mix them (`fas.audio.mix`). Raises AudioError.
+        channel: the one to take, from 1, None to mix them (`fas.data.audio.mix`). Raises AudioError.
         """
         return next(self.predict_set(files([path], language, channel), labels))
 

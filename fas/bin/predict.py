@@ -86,7 +86,7 @@ def within(name: str) -> Iterable[str]:
     found = [str(p) for p in every if p.suffix.lower() in audio.SUFFIXES]
     if others := [p for p in every if p.suffix.lower() not in audio.SUFFIXES]:
         shown = ", ".join(str(p) for p in others[:SHOWN]) + ", ..." * (len(others) > SHOWN)
-        stamp.log(f"{name}: {len(others)} files are no audio by their names and are passed over: {shown}")
+        stamp.log(f"{name}: passed over, no audio by the name ({len(others)}): {shown}")
     if not found:
         raise DataError([f"{name}: no audio file in this folder"])
     return found

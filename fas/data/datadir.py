@@ -11,7 +11,7 @@ That is how Python sorts strings: UTF-8 keeps the order of code points.
 | utt2dur | utterance, seconds; where it is missing it is made from the audio | no |
 | utt2sem | utterance, emotion of the words | conflict sets |
 | utt2emo_soft | utterance, share of listeners by emotion of the voice, `angry=0.75 sad=0.25` | no |
-| utt2channel | utterance, channel of its audio to take, from 1; of the others see fas.audio.mix | no |
+| utt2channel | utterance, channel of its audio to take, from 1; of the others see fas.data.audio.mix | no |
 | text | utterance, reference words | no |
 | corpus | the corpus's name, alone | yes |
 | emotions | the corpus's emotions in this mapping, one a line | yes |
@@ -21,7 +21,6 @@ A folder inside a data directory that is one itself is a subset of it and shares
 """
 
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -30,7 +29,7 @@ from pathlib import Path
 from fas import stamp
 from fas.data import audio
 from fas.data.mend import measure, speakers_problems
-from fas.data.tables import OPTIONAL, REQUIRED, parse_table, soft_label, write_table
+from fas.data.tables import OPTIONAL, REQUIRED, numbers, parse_table, soft_label, write_table
 from fas.errors import DataError
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -198,8 +197,7 @@ def read(path: Path) -> DataDir:
 def load(path: Path, allow_pipes: bool = False) -> tuple[DataDir, list[str]]:
     """What can be read of a data directory, and every problem of it. Raises DataError when there is none.
 
-    Without utt2dur, optional in Kaldi, the durations are those of the audio, and are written where they can be;
-    allow_pipes: by running commands in wav.scp too.
+    Without utt2dur the durations are those of the audio (`mend.measure`), with allow_pipes of what commands write too.
     """
     if not path.is_dir():
         raise DataError([f"{path}: no such data directory; run the recipe's stage 0 first"])
@@ -211,22 +209,13 @@ def load(path: Path, allow_pipes: bool = False) -> tuple[DataDir, list[str]]:
             tables[name], found = parse_table(path / name, empty_ok=name == "text", ordered=True)
             problems += found
     problems += speakers_problems(path, tables["utt2spk"])
-    durations = {}
-    if not (path / "utt2dur").exists():
-        durations, found = measure(path, tables["wav.scp"], tables["utt2channel"], allow_pipes)
-        problems += found
-    for utt, value in tables["utt2dur"].items():
-        try:
-            durations[utt] = float(value)
-        except ValueError:
-            problems.append(f"{path / 'utt2dur'}: utterance {utt!r} has no number of seconds but {value!r}")
-            durations[utt] = 1.0
-    channels = {}
-    for utt, value in tables["utt2channel"].items():
-        if re.fullmatch(r"[1-9]\d{0,2}", value):
-            channels[utt] = int(value)
-        else:
-            problems.append(f"{path / 'utt2channel'}: utterance {utt!r} has no channel from 1 but {value!r}")
+    channels, found = numbers(path / "utt2channel", tables["utt2channel"], int, "channel from 1")
+    problems += found
+    if (path / "utt2dur").exists():
+        durations, found = numbers(path / "utt2dur", tables["utt2dur"], float, "number of seconds")
+    else:
+        durations, found = measure(path, tables["wav.scp"], channels, allow_pipes)
+    problems += found
     single: dict[str, list[str]] = {"corpus": [], "emotions": []}
     for name in single:
         try:

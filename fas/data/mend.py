@@ -25,15 +25,14 @@ def speakers_problems(path: Path, utt2spk: dict[str, str]) -> list[str]:
 
 
 def measure(
-    path: Path, wav: dict[str, str], channels: dict[str, str], allow_pipes: bool
+    path: Path, wav: dict[str, str], channels: dict[str, int], allow_pipes: bool
 ) -> tuple[dict[str, float], list[str]]:
     """Seconds of every utterance by its audio, written to path/utt2dur, and what is wrong with the others."""
 
     def seconds(utt: str) -> float | AudioError:
         try:
             if audio.is_pipe(wav[utt]) and allow_pipes:
-                channel = int(channels[utt]) if utt in channels else None
-                return len(audio.read(wav[utt], True, channel=channel)) / audio.SAMPLE_RATE
+                return len(audio.read(wav[utt], True, channel=channels.get(utt))) / audio.SAMPLE_RATE
             return audio.check(wav[utt])
         except AudioError as e:
             return e

@@ -2,10 +2,12 @@
 
 import sys
 from pathlib import Path
+from typing import TypeVar
 
 from fas import stamp
 from fas.errors import DataError
 
+T = TypeVar("T", int, float)
 REQUIRED = ("wav.scp", "utt2spk", "utt2emo")
 OPTIONAL = ("utt2dur", "utt2lang", "utt2sem", "utt2emo_soft", "utt2channel", "text")
 SHORT = 24  # characters; a speaker or a label has no more
@@ -77,6 +79,20 @@ def _problem(key: str, value: str, line: str, empty_ok: bool) -> str | None:
     if not value and not empty_ok:
         return f"nothing behind the key {key!r}"
     return None
+
+
+def numbers(path: Path, table: dict[str, str], kind: type[T], what: str) -> tuple[dict[str, T], list[str]]:
+    """A table's values as int, from 1, or float, 1 for what is none of these, and what is wrong with it."""
+    made, problems = {}, []
+    for utt, value in table.items():
+        try:
+            made[utt] = kind(value)
+            if kind is int and made[utt] < 1:
+                raise ValueError
+        except ValueError:
+            problems.append(f"{path}: utterance {utt!r} has no {what} but {value!r}")
+            made[utt] = kind(1)
+    return made, problems
 
 
 def write_table(path: Path, table: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ from fas.cli import fill
 from fas.report import tables
 
 DONE = ".report.json"
-TABLES = ("utt2spk", "utt2sem", "utt2people", "wav.scp", "utt2channel")  # of data directories, that a report is made from
+TABLES = ("utt2spk", "utt2sem", "utt2people", "wav.scp", "utt2channel")  # that a report is made from
 
 
 @dataclass

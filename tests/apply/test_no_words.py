@@ -18,6 +18,6 @@ def test_silence_has_no_words(exported: tuple[Path, Path], tmp_path: Path, pytho
     said = json.loads(done.stdout)
     assert said["heard"] == "" and said["words"] is None and said["conflict"] is None and said["winner"] is None
     assert said["voice"]["label"] in said["posteriors"] and abs(sum(said["posteriors"].values()) - 1) < 1e-3
-    assert "1 files are no audio by their names and are passed over" in done.stderr and "notes.txt" in done.stderr
+    assert "passed over, no audio by the name (1): " in done.stderr and "notes.txt" in done.stderr
     text = run(sys.executable, "-m", "fas", "predict", "--model", exported[1], tmp_path / "noise.wav")
     assert text.stdout.strip().endswith('no words; heard ""')

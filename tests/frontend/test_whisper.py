@@ -14,7 +14,8 @@ from fas.data import audio, espeak
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import WhisperBlockConf, WhisperConf, ctranslate2
-from fas.frontend.whisper import WhisperFrontend, encode, load, log_mel, next_logits, period_of
+from fas.frontend.greedy import next_logits, period_of
+from fas.frontend.whisper import WhisperFrontend, encode, load, log_mel
 
 LINES = (
     "The train to the city leaves at half past seven.",
