@@ -8,7 +8,8 @@ CORPORA/iemocap holds Session1 .. Session5, each with
                                       below it a line for each annotator; the label is what most of them agree on,
                                       xxx where they don't and oth for another emotion
   dialog/transcriptions/SesNNX_*.txt  utterance [start-end]: words
-  sentences/wav/SesNNX_*/utterance.wav
+  sentences/wav/SesNNX_*/utterance.wav, or, in a session without sentences, dialog/wav/SesNNX_*.wav, the whole
+                                      dialogues, of which utterances are cut by the times in the label files
 The X of a dialogue is whose markers were recorded; who speaks is the letter of the utterance's last field.
 """
 
@@ -20,7 +21,7 @@ from fas.data import corpora, prepare, releases
 from fas.data.corpora import Corpus, Utterance
 from fas.errors import DataError
 
-LABEL = re.compile(r"\[[\d.]+ *- *[\d.]+\]\t(Ses0(\d)\w+_([FM])\w+)\t(\w+)\t")
+LABEL = re.compile(r"\[([\d.]+) *- *([\d.]+)\]\t(Ses0(\d)\w+_([FM])\w+)\t(\w+)\t")
 WORDS = re.compile(r"(Ses0\d\w+) \[[\d.]+-[\d.]+\]: *(.*)")
 
 
@@ -35,10 +36,15 @@ def iemocap(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
         found = LABEL.findall(releases.read_text(path, "cp1252"))
         if not found:
             raise DataError([f"{path}: no line [start - end], utterance, label; is it an IEMOCAP label file?"])
-        for name, number, letter, label in found:
+        whole = not (session / "sentences" / "wav").is_dir() and (session / "dialog" / "wav").is_dir()
+        for start, end, name, number, letter, label in found:
+            dialogue = name.rpartition("_")[0]
+            alone = session / "sentences" / "wav" / dialogue / f"{name}.wav"
             yield Utterance(
                 **corpora.ids("iemocap", f"Ses0{number}{letter}", name),
-                wav=session / "sentences" / "wav" / name.rpartition("_")[0] / f"{name}.wav",
+                wav=session / "dialog" / "wav" / f"{dialogue}.wav" if whole else alone,
+                start=float(start) if whole else 0.0,
+                end=float(end) if whole else 0.0,
                 emotion=label,
                 text=words.get(name, ""),
                 sex=letter.lower(),

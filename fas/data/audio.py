@@ -7,13 +7,13 @@ Many channels become one by `mix`, whatever the kind of file: one that is asked 
 sound, or the mean.
 """
 
-import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from fas.data.decoders import NO_FILE, Sound, is_pipe, open_sound, printable, run_pipe
+from fas.data.decoders import NO_FILE, Broken, Sound, is_pipe, open_sound, printable, run_pipe
 from fas.errors import AudioError
 
 __all__ = ["NO_FILE", "is_pipe", "printable", "run_pipe"]
@@ -25,9 +25,35 @@ SUFFIXES = (  # by which a file in a folder counts as audio
     *(".dts", ".mp2", ".mpga", ".mp4", ".m4a", ".m4b", ".m4v", ".mov", ".3gp", ".3g2", ".avi", ".mkv", ".mka"),
     *(".webm", ".flv", ".wmv", ".asf", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".ogv"),
 )
-LONGEST = 3600.0  # seconds; no corpus has a longer utterance, so that a header which says more is wrong
+LONGEST = 3600.0  # seconds; no corpus has a longer utterance
+RECORDING = 360_000.0  # seconds (100 hours); a header which says more of a recording is wrong
+OVERSHOOT = 0.5  # seconds; a stretch that ends no more than this behind its recording is cut there, as Kaldi does
+MIXED = 10.0  # seconds after which it is plain whether channels cancel each other out
 CANCELLED = 0.01  # a mix with less than this share of its channels' mean power has lost what they hold
 
+
+@dataclass(frozen=True)
+class Clip:
+    """A stretch of a recording: the file (or pipe) that it lies in, its start and its end in seconds (-1: the end)."""
+
+    place: str
+    start: float
+    end: float = -1
+
+    def __str__(self) -> str:
+        end = "its end" if self.end < 0 else f"{self.end:g} s"
+        return f"{self.place}, from {self.start:g} s to {end}"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A sound that is in memory already: (n,) float32 of one channel, at its file's own rate in Hz."""
+
+    mono: np.ndarray
+    rate: int
+
+
+Place = str | Path | Clip | Held
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -59,48 +85,81 @@ def check(path: str | Path) -> float:
 
     Raises AudioError for a file that is missing, empty, of no known format, or without samples, and for a pipe.
     """
-    with _opened(path, allow_pipes=False) as sound:
+    with open_sound(path) as sound:
         if sound.seconds is not None:
             return sound.seconds
         return sum(block.shape[1] for block in _limited(path, sound)) / sound.rate
 
 
 def read(
-    path: str | Path, allow_pipes: bool = False, to: int = SAMPLE_RATE, channel: int | None = None
+    place: Place, allow_pipes: bool = False, to: int = SAMPLE_RATE, channel: int | None = None
 ) -> np.ndarray:
     """Read an audio file of any rate, width and channel count -> (samples,) float32 at `to` Hz, mixed by `mix`.
 
-    allow_pipes: run a command that stands in place of the path. Raises AudioError for a file that `check` refuses, that
-    ends early, that holds NaN or infinity, or whose channels cancel each other out, and for a command that fails.
+    A clip is cut before it is resampled, so that it is what a file of its samples alone would be. allow_pipes: run a
+    command that stands in place of the path. Raises AudioError for a file that `check` refuses, that lasts more than an
+    hour, ends early, holds NaN or infinity, or whose channels cancel each other out, for a command that fails, and for
+    a clip beyond its recording.
     """
     import soxr
 
-    pieces, power, before = [np.zeros(0, np.float32)], 0.0, 0.0
-    with _opened(path, allow_pipes) as sound:
-        for block in _limited(path, sound):
-            pieces.append(mix(block, sound.channels, channel, path))
-            if channel is None and len(block) > 1:
-                power += float(np.square(pieces[-1], dtype=np.float64).sum())
-                before += float(np.square(block, dtype=np.float64).sum()) / len(block)
-        rate, many = sound.rate, len(sound.channels)
-        mono = np.concatenate(pieces)
-        if sound.seconds is not None and len(mono) < round((sound.seconds - sound.slack) * rate):
-            raise AudioError(
-                f"{path}: ends after {len(mono) / rate:.2f} s where its header says {sound.seconds:.2f} s; "
-                "copy it again"
-            )
-    if not np.isfinite(mono).all():
-        raise AudioError(f"{path}: holds NaN or infinite samples; repair or drop the utterance")
-    if power < CANCELLED * before:
-        raise AudioError(
-            f"{path}: hardly anything is left of its {many} channels when they are mixed (is one the negative of "
-            "another?); choose one: --channel 1 of fas predict, utt2channel of a data directory, channel of a corpus"
-        )
+    if isinstance(place, Held):
+        mono, rate = place.mono, place.rate
+    elif isinstance(place, Clip):
+        from fas.data import clips
+
+        mono, rate = clips.cut(place, allow_pipes, channel)
+    else:
+        with open_sound(place, allow_pipes) as sound:
+            if (sound.seconds or 0) > LONGEST:
+                raise AudioError(f"{place}: lasts {sound.seconds:g} s; cut it into utterances or drop it")
+            mono, rate = np.concatenate([np.zeros(0, np.float32), *mono_blocks(place, sound, channel)]), sound.rate
     if rate != to:
         mono = soxr.resample(mono, rate, to)
     if not len(mono):
-        raise AudioError(f"{path}: no sample is left at {to} Hz; drop the utterance")
+        raise AudioError(f"{place}: no sample is left at {to} Hz; drop the utterance")
     return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def mono_blocks(
+    place: Place, sound: Sound, channel: int | None, broken: Broken | None = None
+) -> Iterator[np.ndarray]:
+    """The blocks of a sound, each (samples,) float32 of one channel by `mix`, in the memory that one takes.
+
+    broken: is told of stretches of NaN or infinity, which are silence then; without it such a stretch is an error.
+    Raises AudioError as `read` does, as the blocks are taken.
+    """
+    done, power, before = 0, 0.0, 0.0
+    for block in _limited(place, sound):
+        mono = mix(block, sound.channels, channel, place)
+        finite = np.isfinite(mono)
+        if not finite.all():
+            if not broken:
+                raise AudioError(f"{place}: holds NaN or infinite samples; repair or drop the utterance")
+            wrong = np.flatnonzero(~finite)
+            broken((done + wrong[0]) / sound.rate, (done + wrong[-1] + 1) / sound.rate, "NaN or infinite samples")
+            mono = np.where(finite, mono, np.float32(0))
+        done += len(mono)
+        if channel is None and len(block) > 1:
+            power += float(np.square(mono, dtype=np.float64).sum())
+            before += float(np.square(np.where(finite, block, 0), dtype=np.float64).sum()) / len(block)
+            if done > MIXED * sound.rate:
+                _check_mixed(place, sound, power, before)
+        yield mono
+    _check_mixed(place, sound, power, before)
+    if sound.seconds is not None and done < round((sound.seconds - sound.slack) * sound.rate):
+        raise AudioError(
+            f"{place}: ends after {done / sound.rate:.2f} s where its header says {sound.seconds:.2f} s; copy it again"
+        )
+
+
+def _check_mixed(place: Place, sound: Sound, power: float, before: float) -> None:
+    if power < CANCELLED * before:
+        raise AudioError(
+            f"{place}: hardly anything is left of its {len(sound.channels)} channels when they are mixed (is one the "
+            "negative of another?); choose one: --channel 1 of fas predict, utt2channel of a data directory, channel "
+            "of a corpus"
+        )
 
 
 def mix(block: np.ndarray, names: list[str], channel: int | None, path: str | Path) -> np.ndarray:
@@ -118,25 +177,19 @@ def mix(block: np.ndarray, names: list[str], channel: int | None, path: str | Pa
     return block.mean(axis=0)
 
 
-@contextlib.contextmanager
-def _opened(path: str | Path, allow_pipes: bool) -> Iterator[Sound]:
-    """`open_sound`, for what is no longer than an utterance may be by its header. Raises AudioError."""
-    with open_sound(path, allow_pipes) as sound:
-        if (sound.seconds or 0) > LONGEST:
-            raise AudioError(f"{path}: lasts {sound.seconds:g} s; cut it into utterances or drop it")
-        yield sound
-
-
-def _limited(path: str | Path, sound: Sound) -> Iterator[np.ndarray]:
+def _limited(place: Place, sound: Sound) -> Iterator[np.ndarray]:
     """The blocks of a sound. Raises AudioError when they don't end, or when there is none."""
     total = 0
+    longest = f"{place}: lasts more than {RECORDING:g} s, which can't be; copy it again or drop it"
+    if (sound.seconds or 0) > RECORDING:
+        raise AudioError(longest)
     for block in sound.blocks:
         total += block.shape[1]
-        if total > LONGEST * sound.rate:
-            raise AudioError(f"{path}: lasts more than {LONGEST:g} s; cut it into utterances or drop it")
+        if total > RECORDING * sound.rate:
+            raise AudioError(longest)
         yield block
     if not total:
-        raise AudioError(f"{path}: no samples in it; drop the utterance")
+        raise AudioError(f"{place}: no samples in it; drop the utterance")
 
 
 def level(samples: np.ndarray, rms_dbfs: float) -> np.ndarray:
@@ -170,7 +223,7 @@ def trim(samples: np.ndarray, db: float, rate: int = SAMPLE_RATE) -> np.ndarray:
 
 
 def load(
-    path: str | Path,
+    place: Place,
     trim_db: float | None,
     rms_dbfs: float | None,
     allow_pipes: bool = False,
@@ -178,7 +231,7 @@ def load(
     channel: int | None = None,
 ) -> np.ndarray:
     """`read` at `rate` Hz, then `trim` and `level` where asked for."""
-    samples = read(path, allow_pipes, rate, channel)
+    samples = read(place, allow_pipes, rate, channel)
     if trim_db is not None:
         samples = trim(samples, trim_db, rate)
     return samples if rms_dbfs is None else level(samples, rms_dbfs)

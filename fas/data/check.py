@@ -7,21 +7,35 @@ from fas import stamp
 from fas.data import audio, datadir, tables
 from fas.errors import AudioError, DataError
 
+CUT = 0.002  # seconds; less is the rounding of a time to a sample
 CHECKED = ".audio.json"  # mark of a data directory whose audio files are sound
 
 
 def bad_audio(data: datadir.DataDir, allow_pipes: bool) -> dict[str, str]:
-    """Utterances whose audio can't be used, and why; every file is decoded from end to end, on all cores."""
+    """Utterances whose audio can't be used, and why; all of it is decoded from end to end, on all cores.
+
+    Says which segments end behind their recordings, by no more than audio.OVERSHOOT, and are cut there.
+    """
+    cut: dict[str, float] = {}
 
     def reason(utt: str) -> str:
         try:
-            audio.read(data.wav[utt], allow_pipes, channel=data.channel.get(utt))
+            samples = audio.read(data.place(utt), allow_pipes, channel=data.channel.get(utt))
         except AudioError as e:
             return str(e)
+        segment = data.segments.get(utt)
+        if segment and segment.end > 0:
+            lacking = segment.end - segment.start - len(samples) / audio.SAMPLE_RATE
+            if lacking > CUT:
+                cut[utt] = lacking
         return ""
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # decoders work without Python's lock
         reasons = dict(zip(data.utts, pool.map(reason, data.utts), strict=True))
+    if cut:
+        named = ", ".join(sorted(cut)[:5]) + (" ..." if len(cut) > 5 else "")
+        what = f"{len(cut)} utterances end up to {max(cut.values()):.2f} s behind their recordings and are cut there"
+        stamp.log(f"{data.path / 'segments'}: {what}: {named}")
     return {utt: why for utt, why in reasons.items() if why}
 
 

@@ -5,6 +5,7 @@ That is how Python sorts strings: UTF-8 keeps the order of code points.
 | file | a line | needed |
 |---|---|---|
 | wav.scp | utterance, path of an audio file, or a command and `|`, run only with --allow-pipes true | yes |
+| segments | utterance, recording (then the key of wav.scp), its start and end in seconds (-1: to its end) | no |
 | utt2spk, spk2utt | utterance, speaker; and the reverse | yes |
 | utt2emo | utterance, emotion of the voice | yes |
 | utt2lang | utterance, ISO 639-1 language | no |
@@ -13,6 +14,7 @@ That is how Python sorts strings: UTF-8 keeps the order of code points.
 | utt2emo_soft | utterance, share of listeners by emotion of the voice, `angry=0.75 sad=0.25` | no |
 | utt2channel | utterance, channel of its audio to take, from 1; of the others see fas.data.audio.mix | no |
 | text | utterance, reference words | no |
+| spk2gender | speaker, m or f | no |
 | corpus | the corpus's name, alone | yes |
 | emotions | the corpus's emotions in this mapping, one a line | yes |
 
@@ -28,17 +30,24 @@ from pathlib import Path
 
 from fas import stamp
 from fas.data import audio
-from fas.data.mend import measure, speakers_problems
-from fas.data.tables import OPTIONAL, REQUIRED, numbers, parse_table, soft_label, write_table
+from fas.data.mend import contradictions, measure, speakers_problems
+from fas.data.segments import TO_THE_END, Segment, cut_up
+from fas.data.tables import OPTIONAL, REQUIRED, numbers, parse_table, write_table
 from fas.errors import DataError
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-NAMES = ("wav", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "utt2emo_soft", "channel", "text")
+# what a DataDir has of utterances
+NAMES = ("wav", "segments", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "utt2emo_soft", "channel", "text")
+NAMES += ("held",)
 
 
 @dataclass
 class DataDir:
-    """A data directory in memory; tables map utterance to value."""
+    """A data directory in memory; tables map utterance to value.
+
+    wav: the file (or pipe) that an utterance lies in; segments: where in it, for those that are not the whole of it;
+    held: the sound of those that were decoded already, which is never written.
+    """
 
     corpus: str
     wav: dict[str, str]
@@ -51,6 +60,9 @@ class DataDir:
     utt2emo_soft: dict[str, str] = field(default_factory=dict)
     channel: dict[str, int] = field(default_factory=dict)
     text: dict[str, str] = field(default_factory=dict)
+    segments: dict[str, Segment] = field(default_factory=dict)
+    spk2gender: dict[str, str] = field(default_factory=dict)
+    held: dict[str, audio.Held] = field(default_factory=dict)
     path: Path = Path()
 
     def __len__(self) -> int:
@@ -63,8 +75,10 @@ class DataDir:
 
     def tables(self) -> dict[str, dict[str, str]]:
         """File name -> table, those that hold something."""
+        cuts = {u: self.segments.get(u) or Segment(u, 0.0, TO_THE_END) for u in self.wav} if self.segments else {}
         every = {
-            "wav.scp": self.wav,
+            "wav.scp": {s.recording: self.wav[u] for u, s in cuts.items()} or self.wav,
+            "segments": {u: str(s) for u, s in cuts.items()},
             "utt2spk": self.utt2spk,
             "utt2emo": self.utt2emo,
             "utt2dur": {u: f"{d:.6g}" for u, d in self.utt2dur.items()},
@@ -73,52 +87,29 @@ class DataDir:
             "utt2emo_soft": self.utt2emo_soft,
             "utt2channel": {u: str(c) for u, c in self.channel.items()},
             "text": self.text,
+            "spk2gender": self.spk2gender,
         }
         return {name: table for name, table in every.items() if table}
 
     def problems(self) -> list[str]:
         """What contradicts itself: utterances missing from a table, labels outside of the corpus's emotions."""
-        found = []
-        for name, table in self.tables().items():
-            file = self.path / name
-            missing = sorted(u for u in self.wav if u not in table and name != "utt2channel")
-            extra = sorted(u for u in table if u not in self.wav)
-            found += [f"{file}: utterance {u!r} of wav.scp is missing" for u in missing]
-            found += [f"{file}: utterance {u!r} is not in wav.scp" for u in extra]
-        for name, table in {"utt2emo": self.utt2emo, "utt2sem": self.utt2sem}.items():
-            known = set(self.emotions) | (set(EMOTIONS) if name == "utt2sem" else set())
-            for line, utt in enumerate(sorted(table), 1):
-                if table[utt] not in known:
-                    found.append(
-                        f"{self.path / name}:{line}: utterance {utt!r} has the unknown label {table[utt]!r}; "
-                        f"known are {' '.join(self.emotions)} (map or drop it, or add it to {self.path / 'emotions'})"
-                    )
-        for line, utt in enumerate(sorted(self.utt2emo_soft), 1):
-            try:
-                if unknown := soft_label(self.utt2emo_soft[utt]).keys() - set(self.emotions):
-                    raise ValueError(f"the unknown label {min(unknown)!r}")
-            except ValueError as e:
-                found.append(f"{self.path / 'utt2emo_soft'}:{line}: utterance {utt!r} has {e}; mend it")
-        for utt, path in self.wav.items():
-            if path.startswith("|"):
-                found.append(f"{self.path / 'wav.scp'}: utterance {utt!r} is written to a pipe; name what is read")
-        for utt, speaker in self.utt2spk.items():
-            if speaker.split() != [speaker] or not speaker.isprintable():
-                found.append(f"{self.path / 'utt2spk'}: utterance {utt!r} has the speaker {speaker!r}; take one word")
-        for utt, seconds in self.utt2dur.items():
-            if not 0 < seconds < float("inf"):
-                found.append(f"{self.path / 'utt2dur'}: utterance {utt!r} lasts {seconds} s")
-        if not self.wav:
-            found.append(f"{self.path}: no utterance")
-        return found
+        return contradictions(self, EMOTIONS)
 
     def fingerprint(self) -> str:
-        """Digest of utterances and their audio files' names, sizes and times: changes when any audio does.
+        """Digest of utterances and their audio files' names, sizes and times, and where in these they lie.
 
         Of a pipe: of the command, and of the files that are words of it.
         """
-        chosen = {u: f" channel {c}" for u, c in self.channel.items()}
-        return stamp.digest_all(f"{u} {_audio_line(self.wav[u])}{chosen.get(u, '')}" for u in self.utts)
+        tails = {u: "" for u in self.utts} | {u: f" channel {c}" for u, c in self.channel.items()}
+        tails |= {u: f"{tails[u]} {s}" for u, s in self.segments.items()}
+        return stamp.digest_all(f"{u} {_audio_line(self.wav[u])}{tail}" for u, tail in tails.items())
+
+    def place(self, utt: str) -> audio.Place:
+        """What `audio.read` takes for an utterance."""
+        if utt in self.held:
+            return self.held[utt]
+        segment = self.segments.get(utt)
+        return audio.Clip(self.wav[utt], segment.start, segment.end) if segment else self.wav[utt]
 
     def labels_digest(self) -> str:
         """Digest of utterances, speakers and labels."""
@@ -134,11 +125,9 @@ class DataDir:
 
     def take(self, utts: list[str]) -> "DataDir":
         """These utterances, in the C locale's order."""
-        tables = {
-            name: {u: table[u] for u in utts if u in table}
-            for name in NAMES
-            for table in [getattr(self, name)]
-        }
+        tables = {name: {u: t[u] for u in utts if u in t} for name in NAMES for t in [getattr(self, name)]}
+        speakers = set(tables["utt2spk"].values())
+        tables["spk2gender"] = {s: g for s, g in self.spk2gender.items() if s in speakers}
         return DataDir(corpus=self.corpus, emotions=self.emotions, path=self.path, **tables)
 
     def write(self, path: Path) -> None:
@@ -209,12 +198,14 @@ def load(path: Path, allow_pipes: bool = False) -> tuple[DataDir, list[str]]:
             tables[name], found = parse_table(path / name, empty_ok=name == "text", ordered=True)
             problems += found
     problems += speakers_problems(path, tables["utt2spk"])
+    wav, cuts, found = cut_up(path, tables["segments"], tables["wav.scp"])
+    problems += found
     channels, found = numbers(path / "utt2channel", tables["utt2channel"], int, "channel from 1")
     problems += found
     if (path / "utt2dur").exists():
         durations, found = numbers(path / "utt2dur", tables["utt2dur"], float, "number of seconds")
     else:
-        durations, found = measure(path, tables["wav.scp"], channels, allow_pipes)
+        durations, found = measure(path, wav, cuts, channels, allow_pipes)
     problems += found
     single: dict[str, list[str]] = {"corpus": [], "emotions": []}
     for name in single:
@@ -229,15 +220,11 @@ def load(path: Path, allow_pipes: bool = False) -> tuple[DataDir, list[str]]:
     data = DataDir(
         corpus=" ".join(single["corpus"]),
         emotions=single["emotions"],
-        wav=tables["wav.scp"],
-        utt2spk=tables["utt2spk"],
-        utt2emo=tables["utt2emo"],
+        wav=wav,
+        segments=cuts,
         utt2dur=durations,
-        utt2lang=tables["utt2lang"],
-        utt2sem=tables["utt2sem"],
-        utt2emo_soft=tables["utt2emo_soft"],
         channel=channels,
-        text=tables["text"],
+        **{n: tables[n] for n in ("utt2spk", "utt2emo", "utt2lang", "utt2sem", "utt2emo_soft", "text", "spk2gender")},
         path=path,
     )
     return data, problems + data.problems()
@@ -250,7 +237,7 @@ def combine(sets: Iterable[DataDir]) -> DataDir:
     for data in others:
         if twice := sorted(total.wav.keys() & data.wav.keys()):
             raise DataError([f"{data.path}: utterance {u!r} stands in {total.path} too" for u in twice])
-        for name in NAMES:
+        for name in (*NAMES, "spk2gender"):
             getattr(total, name).update(getattr(data, name))
         total.emotions += [e for e in data.emotions if e not in total.emotions]
         total.corpus += f" {data.corpus}"

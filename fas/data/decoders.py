@@ -8,7 +8,7 @@ import io
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -28,11 +28,15 @@ SEALED += ("tta", "w64", "wav", "wv")
 # Kinds without such marks, so that other bytes may look like them: believed only by the file's name
 BARE = {".aac": "aac", ".ac3": "ac3", ".eac3": "eac3", ".dts": "dts", ".mp2": "mp3", ".mp3": "mp3", ".mpga": "mp3"}
 STATED = ("mov", "matroska", "avi", "flv", "asf", "ape", "flac", "ogg", "tta", "wav", "wv")  # tell their length
-BLOCK = 1 << 20  # sample frames read at once, so that many channels at a high rate don't fill the memory
+BLOCK = 1 << 16  # sample frames read at once: little memory, and what is broken is known to a second or two
 OPEN_ENDED = 0x7FFF0000  # a chunk of this size or more was written to a pipe, its length not known
 ENDLESS = 1 << 48  # sample frames; libsndfile says more than this of a FLAC file that does not know its length
+LOST = 0.05  # seconds between two frames' times from where on something is missing between them
 SURROUND = ("FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR")  # of six or eight channels where a file names none
 NO_FILE = "no such file; put it there, mend its path, or drop the utterance"
+
+
+Broken = Callable[[float, float, str], None]  # is told from when to when, in seconds, a sound is broken, and why
 
 
 @dataclass
@@ -74,8 +78,11 @@ def run_pipe(pipe: str) -> bytes:
 
 
 @contextlib.contextmanager
-def open_sound(path: str | Path, allow_pipes: bool) -> Iterator[Sound]:
-    """The sound of a file or of a pipe. Raises AudioError for what can't be one."""
+def open_sound(path: str | Path, allow_pipes: bool = False, broken: Broken | None = None) -> Iterator[Sound]:
+    """The sound of a file or of a pipe. Raises AudioError for what can't be one.
+
+    broken: is told of stretches that can't be decoded, which are silence then; PyAV reads any kind of file so.
+    """
     if is_pipe(path):
         if not allow_pipes:
             raise AudioError(f"{path}: is a pipe, which is run only with --allow-pipes true; allow it or name a file")
@@ -92,7 +99,7 @@ def open_sound(path: str | Path, allow_pipes: bool) -> Iterator[Sound]:
             raise AudioError(f"{path}: empty file (0 bytes); copy it again or drop the utterance")
         source = open(path, "rb")  # noqa: SIM115 - closed below
     with source, contextlib.ExitStack() as stack:
-        yield _by_libsndfile(path, source, stack) or _by_ffmpeg(path, source, stack)
+        yield (None if broken else _by_libsndfile(path, source, stack)) or _by_ffmpeg(path, source, stack, broken)
 
 
 def _by_libsndfile(path: str | Path, source: IO[bytes], stack: contextlib.ExitStack) -> Sound | None:
@@ -137,7 +144,7 @@ def _has_length(source: IO[bytes]) -> bool:
     return re.search(rb"\xff[\xe2-\xff].{2,190}?(Xing|Info|VBRI)", head, re.DOTALL) is not None
 
 
-def _by_ffmpeg(path: str | Path, source: IO[bytes], stack: contextlib.ExitStack) -> Sound:
+def _by_ffmpeg(path: str | Path, source: IO[bytes], stack: contextlib.ExitStack, broken: Broken | None) -> Sound:
     """What PyAV makes of it. Raises AudioError for what is no audio."""
     import av
 
@@ -160,7 +167,7 @@ def _by_ffmpeg(path: str | Path, source: IO[bytes], stack: contextlib.ExitStack)
     seconds = _seconds(container, stream)
     # a lossy coder's frames and edit lists put the end of a whole file some frames off its header
     slack = max(0.25, 0.05 * (seconds or 0))
-    return Sound(stream.rate, names, _decoded(path, container, stream), seconds, slack)
+    return Sound(stream.rate, names, _decoded(path, container, stream, broken), seconds, slack)
 
 
 def _seconds(container: "InputContainer", stream: "AudioStream") -> float | None:
@@ -174,16 +181,31 @@ def _seconds(container: "InputContainer", stream: "AudioStream") -> float | None
     return seconds if seconds > 0 else None
 
 
-def _decoded(path: str | Path, container: "InputContainer", stream: "AudioStream") -> Iterator[np.ndarray]:
-    """Blocks (channels, samples) float32 of a track."""
+def _decoded(
+    path: str | Path, container: "InputContainer", stream: "AudioStream", broken: Broken | None
+) -> Iterator[np.ndarray]:
+    """Blocks (channels, samples) float32 of a track. broken: see `open_sound`; what is lost is known by its times."""
     import av
 
     # changes the sample format only; packed, for PyAV crashes on eight planes
     resampler = av.AudioResampler(format="flt")
-    try:
-        for frame in container.decode(stream):
+    done, begin, rate = 0, None, stream.rate
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except (av.FFmpegError, ValueError) as e:
+            if broken:
+                continue
+            why = getattr(e, "strerror", None) or str(e)
+            raise AudioError(f"{path}: can't be decoded ({why}); copy it again or drop the utterance") from None
+        for frame in frames:
+            if broken and frame.time is not None:
+                begin = frame.time if begin is None else begin
+                lost = round((frame.time - begin) * rate) - done
+                if lost > LOST * rate:
+                    broken(done / rate, (done + lost) / rate, "can't be decoded")
+                    done += lost
+                    yield np.zeros((len(stream.layout.channels), lost), np.float32)
             for part in resampler.resample(frame):
+                done += part.samples
                 yield part.to_ndarray().reshape(-1, part.layout.nb_channels).T
-    except (av.FFmpegError, ValueError) as e:
-        why = getattr(e, "strerror", None) or str(e)
-        raise AudioError(f"{path}: can't be decoded ({why}); copy it again or drop the utterance") from None

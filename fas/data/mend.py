@@ -1,13 +1,19 @@
 """What a data directory lacks or contradicts, made from the rest of it: utt2dur, spk2utt, utterances of all tables."""
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fas import stamp
 from fas.data import audio
-from fas.data.tables import OPTIONAL, REQUIRED, parse_table, read_table, write_table
+from fas.data.segments import TO_THE_END, Segment, wrong_recordings
+from fas.data.tables import OPTIONAL, REQUIRED, parse_table, read_table, soft_label, write_table
 from fas.errors import AudioError, DataError
+
+if TYPE_CHECKING:
+    from fas.data.datadir import DataDir
 
 
 def speakers_problems(path: Path, utt2spk: dict[str, str]) -> list[str]:
@@ -24,12 +30,69 @@ def speakers_problems(path: Path, utt2spk: dict[str, str]) -> list[str]:
     ]
 
 
+def contradictions(data: "DataDir", emotions: Sequence[str]) -> list[str]:
+    """Utterances missing from a table of a data directory, labels outside of the corpus's emotions, and the like.
+
+    emotions: that words may have beside the corpus's own.
+    """
+    tables = data.tables()
+    found = wrong_recordings(data.path, data.segments, data.wav, tables["wav.scp"]) if data.segments else []
+    listed = "segments" if data.segments else "wav.scp"
+    for name, table in tables.items():
+        file = data.path / name
+        if name == "spk2gender" or (name == "wav.scp" and data.segments):
+            continue
+        missing = sorted(u for u in data.wav if u not in table and name != "utt2channel")
+        extra = sorted(u for u in table if u not in data.wav)
+        found += [f"{file}: utterance {u!r} of {listed} is missing" for u in missing]
+        found += [f"{file}: utterance {u!r} is not in {listed}" for u in extra]
+    for name, table in {"utt2emo": data.utt2emo, "utt2sem": data.utt2sem}.items():
+        known = set(data.emotions) | (set(emotions) if name == "utt2sem" else set())
+        for line, utt in enumerate(sorted(table), 1):
+            if table[utt] not in known:
+                found.append(
+                    f"{data.path / name}:{line}: utterance {utt!r} has the unknown label {table[utt]!r}; "
+                    f"known are {' '.join(data.emotions)} (map or drop it, or add it to {data.path / 'emotions'})"
+                )
+    for line, utt in enumerate(sorted(data.utt2emo_soft), 1):
+        try:
+            if unknown := soft_label(data.utt2emo_soft[utt]).keys() - set(data.emotions):
+                raise ValueError(f"the unknown label {min(unknown)!r}")
+        except ValueError as e:
+            found.append(f"{data.path / 'utt2emo_soft'}:{line}: utterance {utt!r} has {e}; mend it")
+    for speaker, gender in data.spk2gender.items():
+        if gender not in ("m", "f"):
+            found.append(f"{data.path / 'spk2gender'}: speaker {speaker!r} has {gender!r}; it is m or f")
+    for utt, path in data.wav.items():
+        if path.startswith("|"):
+            found.append(f"{data.path / 'wav.scp'}: utterance {utt!r} is written to a pipe; name what is read")
+    for utt, speaker in data.utt2spk.items():
+        if speaker.split() != [speaker] or not speaker.isprintable():
+            found.append(f"{data.path / 'utt2spk'}: utterance {utt!r} has the speaker {speaker!r}; take one word")
+    for utt, seconds in data.utt2dur.items():
+        if not 0 < seconds < float("inf"):
+            found.append(f"{data.path / 'utt2dur'}: utterance {utt!r} lasts {seconds} s")
+    if not data.wav:
+        found.append(f"{data.path}: no utterance")
+    return found
+
+
 def measure(
-    path: Path, wav: dict[str, str], channels: dict[str, int], allow_pipes: bool
+    path: Path, wav: dict[str, str], cuts: dict[str, Segment], channels: dict[str, int], allow_pipes: bool
 ) -> tuple[dict[str, float], list[str]]:
-    """Seconds of every utterance by its audio, written to path/utt2dur, and what is wrong with the others."""
+    """Seconds of every utterance by its audio, written to path/utt2dur, and what is wrong with the others.
+
+    Those with segments last as these say.
+    """
 
     def seconds(utt: str) -> float | AudioError:
+        segment = cuts.get(utt)
+        if segment and segment.end != TO_THE_END:
+            return segment.end - segment.start
+        found = of_file(utt)
+        return found if isinstance(found, AudioError) or not segment else found - segment.start
+
+    def of_file(utt: str) -> float | AudioError:
         try:
             if audio.is_pipe(wav[utt]) and allow_pipes:
                 return len(audio.read(wav[utt], True, channel=channels.get(utt))) / audio.SAMPLE_RATE
@@ -37,7 +100,8 @@ def measure(
         except AudioError as e:
             return e
 
-    stamp.log(f"{path}: no utt2dur; the durations are made from the audio")
+    of_what = "from segments" if cuts else "from the audio"
+    stamp.log(f"{path}: no utt2dur; the durations are made {of_what}")
     with ThreadPoolExecutor() as pool:
         found = dict(zip(wav, pool.map(seconds, wav), strict=True))
     good = {u: s for u, s in found.items() if not isinstance(s, AudioError)}
@@ -52,6 +116,8 @@ def fix(path: Path) -> None:
 
     As Kaldi's utils/fix_data_dir.sh does.
 
+    With segments: and those whose recording is in wav.scp, and the recordings of these.
+
     What goes is listed in path/unfixed, a line each with the tables that lack it. spk2utt is made from utt2spk.
     Raises DataError for tables that can't be read, and where nothing would be left.
     """
@@ -59,13 +125,24 @@ def fix(path: Path) -> None:
     tables = {n: read_table(path / n, empty_ok=n == "text", ordered=False, repeats=True) for n in names}
     if lacking := [n for n in REQUIRED if n not in tables]:
         raise DataError([f"{path / n}: is missing; nothing else holds what it says" for n in lacking])
+    genders, wav = tables.pop("spk2gender", {}), tables["wav.scp"]
+    recordings = {u: rest.partition(" ")[0] for u, rest in tables.get("segments", {}).items()}
+    if recordings:  # the file that each utterance lies in
+        tables["wav.scp"] = {u: wav[r] for u, r in recordings.items() if r in wav}
     in_all = [t for n, t in tables.items() if n != "utt2channel"]
     keep = set.intersection(*(set(t) for t in in_all))
     every = set.union(*(set(t) for t in tables.values()))
     if not keep:
         raise DataError([f"{path}: no utterance is in all of {' '.join(names)}; nothing was changed"])
     for name, table in tables.items():
-        write_table(path / name, {u: v for u, v in table.items() if u in keep})
+        if name != "wav.scp" or not recordings:
+            write_table(path / name, {u: v for u, v in table.items() if u in keep})
+    if recordings:
+        used = {recordings[u] for u in keep}
+        write_table(path / "wav.scp", {r: file for r, file in wav.items() if r in used})
+    if genders:
+        speakers = {tables["utt2spk"][u] for u in keep}
+        write_table(path / "spk2gender", {s: g for s, g in genders.items() if s in speakers})
     spk2utt: dict[str, list[str]] = {}
     for utt in sorted(keep):
         spk2utt.setdefault(tables["utt2spk"][utt], []).append(utt)

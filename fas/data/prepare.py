@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fas import cli, stamp
-from fas.data import audio
+from fas.data import audio, clips
 from fas.data.corpora import CONF, Corpus, Utterance, mapper, read_conf
 from fas.data.datadir import DataDir
 from fas.data.releases import copy_of, folder_of
+from fas.data.segments import Segment
 from fas.data.splits import check_splits, split_by_speaker, write_subsets
 from fas.errors import AudioError, DataError, MissingCorpus
 
@@ -64,6 +65,10 @@ def make(
                 problems.append(f"{wav!r}: a path with a line break, or that ends in a space or |, can't be used")
                 continue
             seconds = audio.check(source)
+            if u.end:
+                clips.limits(audio.Clip(str(source), u.start, u.end), round(seconds * 1e6), 1_000_000)
+                data.segments[u.utt] = Segment(f"{corpus}-{source.stem}", u.start, u.end)
+                seconds = min(seconds, u.end) - u.start
         except DataError as e:
             problems += e.problems
             continue
@@ -76,20 +81,28 @@ def make(
             continue
         if seconds > longest:
             dropped.append(Dropped(u.utt, f"lasts longer than {longest:g} s and is no utterance"))
+            data.segments.pop(u.utt, None)
             continue
-        data.wav[u.utt], data.utt2dur[u.utt], data.text[u.utt] = wav, seconds, " ".join(u.text.split())
-        data.utt2spk[u.utt], data.utt2emo[u.utt] = u.speaker, u.emotion
-        if u.language:
-            data.utt2lang[u.utt] = u.language
-        if u.channel:
-            data.channel[u.utt] = u.channel
-        if u.words_emotion:
-            data.utt2sem[u.utt] = u.words_emotion
+        enter(data, u, wav, seconds)
     if problems:
         raise DataError(problems)
     if not any(data.text.values()):
         data.text = {}
     return data, dropped
+
+
+def enter(data: DataDir, u: Utterance, wav: str, seconds: float) -> None:
+    """Put an utterance into the tables."""
+    data.wav[u.utt], data.utt2dur[u.utt], data.text[u.utt] = wav, seconds, " ".join(u.text.split())
+    data.utt2spk[u.utt], data.utt2emo[u.utt] = u.speaker, u.emotion
+    if u.language:
+        data.utt2lang[u.utt] = u.language
+    if u.channel:
+        data.channel[u.utt] = u.channel
+    if u.sex in ("m", "f"):
+        data.spk2gender[u.speaker] = u.sex
+    if u.words_emotion:
+        data.utt2sem[u.utt] = u.words_emotion
 
 
 def write(data: DataDir, dropped: list[Dropped], out: Path) -> None:

@@ -9,7 +9,7 @@ from fas.errors import DataError
 
 T = TypeVar("T", int, float)
 REQUIRED = ("wav.scp", "utt2spk", "utt2emo")
-OPTIONAL = ("utt2dur", "utt2lang", "utt2sem", "utt2emo_soft", "utt2channel", "text")
+OPTIONAL = ("segments", "utt2dur", "utt2lang", "utt2sem", "utt2emo_soft", "utt2channel", "text", "spk2gender")
 SHORT = 24  # characters; a speaker or a label has no more
 
 

@@ -57,7 +57,7 @@ class Loader:
 
     def _load(self, utt: str) -> np.ndarray:
         try:
-            place = self.data.wav[utt]
+            place = self.data.place(utt)
             cut, level = self.settings.trim_db, self.settings.rms_dbfs
             return audio.load(place, cut, level, self.pipes, self.rate, self.data.channel.get(utt))
         except AudioError as e:

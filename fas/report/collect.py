@@ -10,7 +10,7 @@ import numpy as np
 
 from fas import conf
 from fas.cli import fill
-from fas.data import tables
+from fas.data import audio, segments, tables
 from fas.errors import ConfError, DataError
 from fas.scoring import agreement, analysis
 
@@ -60,6 +60,11 @@ def add_people(cells: Cells, table: dict[str, str]) -> None:
         pool = cell.every[0]
         if made := agreement.people(heard, pool.utts, pool.labels, cell.info):
             cells[agreement.PEOPLE, shown] = made
+
+
+def read_places(root: Path) -> dict[str, audio.Place]:
+    """Utterance -> its sound, of all data directories together."""
+    return {u: place for scp in sorted(root.glob("*/wav.scp")) for u, place in segments.places(scp.parent).items()}
 
 
 def read_tables(root: Path, name: str) -> dict[str, str]:

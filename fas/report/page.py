@@ -34,7 +34,7 @@ class Picture:
     """
 
     name: str
-    path: str
+    place: audio.Place
     heard: str
     verdicts: dict[str, Emotion]
     marks: dict[str, list[Mark]]
@@ -51,7 +51,7 @@ class Tracks:
     """The sound of an utterance drawn: SVG paths on a field of 1000 by 100."""
 
     def __init__(self, picture: Picture):
-        samples = audio.read(picture.path, channel=picture.channel)
+        samples = audio.read(picture.place, channel=picture.channel)
         peak = float(np.abs(samples).max())
         if 0 < peak < 0.9:
             samples = samples * (0.9 / peak)  # corpora are quiet; what is shown and played is not

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fas import conf
+from fas.data import audio
 from fas.report import page
 from fas.scoring import analysis
 from fas.scoring.evidence import Emotion, marks_of, span
@@ -25,8 +26,9 @@ Cells = dict[tuple[str, str], analysis.Cell]
 
 @dataclass
 class Sources:
-    """What the utterances are shown from: tables of the data dirs, of the words (whisper, text), feature folders."""
+    """What utterances are shown from: their sound, tables of the data dirs, of the words (whisper, text), features."""
 
+    places: dict[str, audio.Place]
     data: dict[str, dict[str, str]]
     words: dict[str, dict[str, str]]
     feats: dict[str, Path]
@@ -168,8 +170,8 @@ class Shown:
 
     def __call__(self, name: str, utt: str) -> tuple[page.Picture, page.Tracks] | None:
         """Picture and tracks of an utterance; None when its audio is no longer there."""
-        wav = self.sources.data["wav.scp"].get(utt, "")
-        if not os.path.isfile(wav):
+        place = self.sources.places.get(utt, "")
+        if not os.path.isfile(place.place if isinstance(place, audio.Clip) else place):
             return None
         verdicts = {}
         heard = self.sources.words.get("whisper", {}).get(utt)
@@ -186,11 +188,11 @@ class Shown:
         if utt in self.sources.data["utt2sem"]:
             facts["the words are"] = self.sources.data["utt2sem"][utt]
         channel = int(self.sources.data["utt2channel"].get(utt, 0)) or None
-        marks = self._marks(name, utt, wav, channel)
-        picture = page.Picture(f"{utt} ({name})", wav, heard or "", verdicts, marks, facts, channel)
+        marks = self._marks(name, utt, place, channel)
+        picture = page.Picture(f"{utt} ({name})", place, heard or "", verdicts, marks, facts, channel)
         return picture, page.Tracks(picture)
 
-    def _marks(self, name: str, utt: str, wav: str, channel: int | None) -> dict[str, list[Any]]:
+    def _marks(self, name: str, utt: str, place: audio.Place, channel: int | None) -> dict[str, list[Any]]:
         """The kept tokens of the first seed's model."""
         cell = self.cells[self.roles["both"], name]
         evidence = self.evidence.setdefault(name, analysis.read_evidence(cell.folders))
@@ -210,6 +212,6 @@ class Shown:
                 if values.feats not in self.counts:
                     self.counts[values.feats] = self.sources.frames(kind, below)
                 trim_db = described["encoders"][kind].get("trim_db")
-                times = span(wav, trim_db, self.counts[values.feats][utt], channel)
+                times = span(place, trim_db, self.counts[values.feats][utt], channel)
                 made[stream] = marks_of(places, values.patch, times, None)
         return made

@@ -11,7 +11,7 @@ from fas.cli import fill
 from fas.report import tables
 
 DONE = ".report.json"
-TABLES = ("utt2spk", "utt2sem", "utt2people", "wav.scp", "utt2channel")  # that a report is made from
+TABLES = ("utt2spk", "utt2sem", "utt2people", "wav.scp", "segments", "utt2channel")  # that a report is made from
 
 
 @dataclass
@@ -90,8 +90,8 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     for name, rows in conflicts.items():
         plots.capture(rows, out / f"capture-{name}.png")
         plots.attention_over_time(rows, out / f"attention-{name}.png")
-    known = {n: collect.read_tables(wanted.datadir, n) for n in ("wav.scp", "utt2channel")} | {"utt2sem": utt2sem}
-    sources = results.Sources(known, texts, wanted.feats)
+    known = {"utt2channel": collect.read_tables(wanted.datadir, "utt2channel"), "utt2sem": utt2sem}
+    sources = results.Sources(collect.read_places(wanted.datadir), known, texts, wanted.feats)
     models = {s: wanted.models(s) for s in wanted.systems}
     with stamp.write_aside(out / "report.html") as f:
         f.write(results.render(cells, figures, conflicts, published, facts, infos, models, wanted.roles, sources))

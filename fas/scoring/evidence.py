@@ -1,7 +1,6 @@
 """What a prediction stands on: the emotion that each stream alone gives, and the tokens that were attended to."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from fas.data import audio
 
@@ -25,10 +24,10 @@ class Emotion:
 
 
 def span(
-    path: str | Path, trim_db: float | None, frames: int, channel: int | None = None
+    place: audio.Place, trim_db: float | None, frames: int, channel: int | None = None
 ) -> tuple[float, float]:
     """When the first of an utterance's frames begins, and how long one lasts, in seconds."""
-    samples = audio.read(path, channel=channel)
+    samples = audio.read(place, channel=channel)
     first, last = audio.bounds(samples, trim_db) if trim_db is not None else (0, len(samples))
     return first / audio.SAMPLE_RATE, (last - first) / audio.SAMPLE_RATE / frames
 
