@@ -10,7 +10,7 @@ so that the posteriors are those of stage 5.
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,19 +30,22 @@ from fas.training import checkpoint
 from fas.training.confs import StreamConf, TrainConf, settings_of
 from fas.training.dataset import Batch, pack, to_patches
 
+if TYPE_CHECKING:
+    from fas.apply.recording import Timeline
+
 AT_ONCE = 16  # utterances that are encoded together
 COMPANIONS = ("words", "voice")
 
 
 @dataclass
 class Prediction:
-    """What a model says of one utterance, `name`, in the file `path`.
+    """What a model says of one utterance, `name`, or of a piece of a recording, in the file `path`.
 
     label and posteriors: of the whole system; heard: Whisper's transcript, empty where there is no speech; words and
     voice: the emotion by the words alone and by the voice alone, None for a model that was exported without such a
-    companion, and for words where none were heard; attention: stream ->
-    the tokens that were kept, or all tokens of a text; seconds: the file's duration; channel: the one that was taken,
-    None for a mix of all.
+    companion, and for words where none were heard; attention: stream -> the tokens that were kept, or all tokens of a
+    text, with times from its start on; start, seconds: where in the file it begins, how long it lasts; part: whether
+    that is not all of it; channel: the one that was taken, None for a mix of all; speaker: who speaks, by the segments.
     """
 
     name: str
@@ -53,8 +56,21 @@ class Prediction:
     words: Emotion | None = None
     voice: Emotion | None = None
     seconds: float = 0.0
+    start: float = 0.0
+    part: bool = False
     channel: int | None = None
+    speaker: str = ""
     attention: dict[str, list[Mark]] = field(default_factory=dict)
+
+    @property
+    def end(self) -> float:
+        """When it ends in the file, in seconds."""
+        return self.start + self.seconds
+
+    @property
+    def place(self) -> audio.Place:
+        """Its sound, for `audio.read`."""
+        return audio.Clip(self.path, self.start, self.end) if self.part else self.path
 
     @property
     def conflict(self) -> bool | None:
@@ -76,7 +92,7 @@ class Prediction:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as `fas predict --format json` writes them."""
-        made = asdict(self) | {"conflict": self.conflict, "winner": self.winner}
+        made = asdict(self) | {"end": self.end, "conflict": self.conflict, "winner": self.winner}
         made["attention"] = {
             stream: [{k: v for k, v in asdict(mark).items() if v is not None} for mark in marks]
             for stream, marks in self.attention.items()
@@ -88,7 +104,7 @@ class Prediction:
         """What a page shows of it."""
         verdicts = {"words": self.words, "voice": self.voice, "both": Emotion(self.label, self.posteriors)}
         known = {k: v for k, v in verdicts.items() if v}
-        return page.Picture(self.name, self.path, self.heard, known, self.attention, channel=self.channel)
+        return page.Picture(self.name, self.place, self.heard, known, self.attention, channel=self.channel)
 
     def _repr_html_(self) -> str:
         return page.utterance(self.picture)
@@ -145,6 +161,17 @@ class FAS:
         """
         return next(self.predict_set(files([path], language, channel), labels))
 
+    def predict_recording(self, path: str | Path, segments: str = "vad", **options: Any) -> "Timeline":
+        """A recording of any length: iterate over what is returned to have each piece as soon as it is judged.
+
+        segments: vad cuts it where somebody speaks; fixed:4:2 into windows of 4 s every 2 s; none not at all; or the
+        name of a file of Kaldi's segments, RTTM, or a TextGrid. options: language, labels and channel, as in `predict`.
+        A notebook shows what is returned as a timeline. Raises AudioError, ConfError, DataError.
+        """
+        from fas.apply.recording import Timeline
+
+        return Timeline(self, path, segments, **options)
+
     def predict_set(self, data: DataDir, labels: Iterable[str] = ()) -> Iterator[Prediction]:
         """Every utterance of a set, in its order. Raises AudioError, ConfError."""
         allowed = self._allowed(labels)
@@ -190,11 +217,12 @@ class FAS:
             times = None
             if pieces is None:
                 trim_db = self.encoders[kind].settings.trim_db
-                times = span(data.wav[utt], trim_db, len(encoded[values["feats"]]), data.channel.get(utt))
+                times = span(data.place(utt), trim_db, len(encoded[values["feats"]]), data.channel.get(utt))
             marks[stream] = marks_of(places, StreamConf(**values).patch, times, pieces)
         label = max(posteriors, key=posteriors.get)
-        seconds = data.utt2dur[utt]
-        where = {"seconds": seconds, "channel": data.channel.get(utt)}
+        where: dict[str, Any] = {"seconds": data.utt2dur[utt], "channel": data.channel.get(utt)}
+        if utt in data.segments:
+            where |= {"start": data.segments[utt].start, "part": True, "speaker": data.utt2spk.get(utt, "")}
         return Prediction(utt, data.wav[utt], label, posteriors, heard, **others, **where, attention=marks)
 
     def _run(

@@ -1,35 +1,35 @@
-"""The emotions of audio files, by an exported model, from the sound alone.
+"""The emotions of audio files and of recordings, by an exported model, from the sound alone.
 
 fas predict --model DIR a.wav b.mp3 folder data/x     files, folders of files, data directories
 find . -name '*.flac' | fas predict --model DIR -     names on standard input, answered one by one
+fas predict --model DIR --page call.html call.m4a     a recording as a timeline to look at
 Each answer has the label and its posteriors, the words heard, the words' emotion, the voice's emotion, whether these
 two conflict and which of them the label is. A file that can't be read is named on standard error, and the exit status
 is then 1.
+
+Up to 30 s a file is one utterance. Longer ones are cut at pauses into pieces of up to 15 s, which are answered as they
+come, with their times; --segments says how else, and does so for short files too:
+  vad            where somebody speaks, by silero-vad
+  fixed:4:2      windows of 4 s, one every 2 s
+  none           one label for all of it
+  FILE           Kaldi's segments, RTTM, or a Praat TextGrid (its tiers are the speakers)
 """
 
 import argparse
-import csv
-import itertools
-import json
-import sys
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from fas import cli, stamp
-from fas.data import datadir
-from fas.errors import AudioError, DataError
+from fas import cli
 
-if TYPE_CHECKING:
-    from fas.apply.predict import Prediction
-
-SHOWN = 10  # names of passed-over files
+OF_ONE = ("audacity", "vtt", "textgrid")  # formats that hold one recording
+FORMATS = ("text", "json", "csv", "rttm", *OF_ONE)
 
 
-def run() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="folder that fas export made")
-    parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="json: a line for each")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="json: a line for each")
+    parser.add_argument("--segments", metavar="HOW", help="vad, fixed:WINDOW:HOP, none, or a file (see above)")
+    parser.add_argument("--page", type=Path, metavar="HTML", help="write a page with the recording's timeline too")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda where there is one, else cpu")
     parser.add_argument("--language", help="ISO 639-1 language of the files; data directories have their own")
     parser.add_argument("--labels", default="", help="the only labels that may be given, a list")
@@ -38,118 +38,19 @@ def run() -> None:
     args = parser.parse_args()
     if "-" in args.inputs and len(args.inputs) > 1:
         parser.error("- (names on standard input) stands alone")
-    from fas.apply.predict import FAS
-
-    model = FAS.load(args.model, args.device)
-    labels = args.labels.split()
-    write = csv_writer(model.labels) if args.format == "csv" else {"text": write_text, "json": write_json}[args.format]
-    failed = 0
-    for part in sets(args.inputs, args.language, args.channel):
-        if isinstance(part, Exception):
-            failed += 1
-            stamp.log(f"error: {part}")
-            continue
-        for prediction in model.predict_set(part, labels):
-            write(prediction)
-    if failed:
-        sys.exit(f"error: {failed} of the inputs could not be used; they are named above")
+    one = len(args.inputs) == 1 and args.inputs != ["-"] and not Path(args.inputs[0]).is_dir()
+    if not one and (args.format in OF_ONE or args.page):
+        parser.error(f"{'--page' if args.page else f'--format {args.format}'} is of one recording; name one file")
+    if args.page and args.segments == "none":
+        parser.error("--page shows pieces; leave out --segments none")
+    return args
 
 
-def sets(
-    inputs: list[str], language: str | None, channel: int | None
-) -> Iterator[datadir.DataDir | Exception]:
-    """The inputs as sets to predict together, and what is wrong with those that can't be used."""
-    from fas.apply.predict import AT_ONCE
+def run() -> None:
+    args = arguments()
+    from fas.apply import answers
 
-    if inputs == ["-"]:
-        sys.stdin.reconfigure(errors="surrogateescape")  # a name that is not UTF-8 is named, as on the command line
-        yield from usable((line.rstrip("\n") for line in sys.stdin if line.strip()), language, channel, 1)
-        return
-    kinds = itertools.groupby(inputs, lambda name: (Path(name) / "wav.scp").exists())
-    for is_set, names in kinds:
-        if is_set:
-            yield from (datadir.read(Path(name)) for name in names)
-        else:
-            yield from usable(itertools.chain.from_iterable(map(within, names)), language, channel, AT_ONCE)
-
-
-def within(name: str) -> Iterable[str]:
-    """The audio files of a folder and of those in it, or the file itself. Raises DataError for an empty folder.
-
-    What is passed over is said.
-    """
-    from fas.data import audio
-
-    if not Path(name).is_dir():
-        return [name]
-    every = audio.files_below(Path(name))
-    found = [str(p) for p in every if p.suffix.lower() in audio.SUFFIXES]
-    if others := [p for p in every if p.suffix.lower() not in audio.SUFFIXES]:
-        shown = ", ".join(str(p) for p in others[:SHOWN]) + ", ..." * (len(others) > SHOWN)
-        stamp.log(f"{name}: passed over, no audio by the name ({len(others)}): {shown}")
-    if not found:
-        raise DataError([f"{name}: no audio file in this folder"])
-    return found
-
-
-def usable(
-    paths: Iterable[str], language: str | None, channel: int | None, at_once: int
-) -> Iterator[datadir.DataDir | Exception]:
-    """Files that can be decoded, some at once, and the error of each that can't."""
-    from fas.apply.predict import files
-
-    good: list[str] = []
-    for path in paths:
-        try:
-            files([path], language, channel)
-            good.append(path)
-        except AudioError as e:
-            yield e
-        if len(good) == at_once:
-            yield files(good, language, channel)
-            good = []
-    if good:
-        yield files(good, language, channel)
-
-
-def write_text(p: "Prediction") -> None:
-    """A line to read: the label first, then why."""
-    why = ""
-    if p.conflict is not None:
-        why = f"; voice {p.voice.label}, words {p.words.label}: " + ("in conflict" if p.conflict else "in accord")
-        why += {"voice": ", the voice won", "words": ", the words won"}.get(p.winner, "")
-    elif p.voice is not None and not p.heard:
-        why = f"; voice {p.voice.label}, no words"
-    print(f'{p.name}: {p.label} {p.posteriors[p.label]:.2f}{why}; heard "{p.heard}"', flush=True)
-
-
-def write_json(p: "Prediction") -> None:
-    """A line of JSON: all that is known, what each stream attended to among it."""
-    print(json.dumps(rounded(p.as_dict()), ensure_ascii=False), flush=True)
-
-
-def rounded(value: Any) -> Any:
-    """Numbers to six decimals, as in hyp files."""
-    if isinstance(value, dict):
-        return {k: rounded(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [rounded(v) for v in value]
-    return round(value, 6) if isinstance(value, float) else value
-
-
-def csv_writer(labels: list[str]) -> Callable[["Prediction"], None]:
-    """A head line, then a line for each: posteriors in columns of their own."""
-    out = csv.writer(sys.stdout)
-    out.writerow(["name", "label", "heard", "words", "voice", "conflict", "winner", *labels])
-
-    def write(p: "Prediction") -> None:
-        sides = [emotion.label if emotion else "" for emotion in (p.words, p.voice)]
-        conflict = "" if p.conflict is None else str(p.conflict).lower()
-        posteriors = (f"{p.posteriors[e]:.6f}" for e in labels)
-        out.writerow([p.name, p.label, p.heard, *sides, conflict, p.winner or "", *posteriors])
-        sys.stdout.flush()
-
-    return write
+    answers.write(args)
 
 
 if __name__ == "__main__":
