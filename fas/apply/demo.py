@@ -1,7 +1,7 @@
 """A local page to try a model on: drop a file or speak, see the words, the voice's emotion, the words', and which won.
 
-The browser sends one sound at a time (the microphone's as WAV); it is decoded in a temporary folder, judged, and
-forgotten unless a folder to keep it in was named.
+The browser sends one sound at a time; it is decoded in a temporary folder, judged, and forgotten unless a folder to
+keep it in was named. What is longer than an utterance is answered with its timeline, and how far that is can be asked.
 """
 
 import asyncio
@@ -9,19 +9,22 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from fas.apply.predict import FAS, files
+from fas.apply.recording import WHOLE
 from fas.data import audio
 from fas.errors import ArkError, AudioError, ConfError
 from fas.report import page
+from fas.report.timeline import fragment
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
@@ -42,6 +45,7 @@ class TooLarge(Exception):
 def app(model: FAS, hosts: list[str], megabytes: float, seconds: float, keep: Path | None) -> Starlette:
     """The server. hosts: names that it answers to; keep: folder for what is sent, None to forget it."""
     one_by_one = asyncio.Lock()
+    under_way: dict[str, tuple[float, float]] = {}  # sound -> seconds that are judged, and all of them
 
     async def home(_: Request) -> Response:
         html = page.ENVIRONMENT.get_template("demo.html").render(
@@ -51,22 +55,32 @@ def app(model: FAS, hosts: list[str], megabytes: float, seconds: float, keep: Pa
 
     async def judge(request: Request) -> Response:
         name = Path(request.query_params.get("name", "sound.wav")).name
+        sound = request.query_params.get("id", "")
+
+        def tell(done: float, of: float) -> None:
+            under_way[sound] = (done, of)
+
         with tempfile.TemporaryDirectory(prefix="fas-demo-") as folder:
             path = Path(folder) / f"sound{safe_suffix(name)}"
             try:
                 await receive(request, path, megabytes)
                 async with one_by_one:
-                    html = await asyncio.to_thread(answer, model, path, name, seconds)
+                    html = await asyncio.to_thread(answer, model, path, name, seconds, tell)
             except TooLarge as e:
                 return PlainTextResponse(str(e), status_code=413)
             except (AudioError, ArkError, ConfError) as e:
                 return PlainTextResponse(str(e).replace(str(path), name), status_code=422)
+            finally:
+                under_way.pop(sound, None)
             if keep:
                 keep.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(path, keep / f"{time.strftime('%Y%m%d-%H%M%S')}-{path.parent.name[-6:]}{path.suffix}")
         return HTMLResponse(html)
 
-    routes = [Route("/", home), Route("/judge", judge, methods=["POST"])]
+    async def progress(request: Request) -> Response:
+        return JSONResponse(under_way.get(request.query_params.get("id", "")))
+
+    routes = [Route("/", home), Route("/judge", judge, methods=["POST"]), Route("/progress", progress)]
     return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
 
 
@@ -87,10 +101,17 @@ async def receive(request: Request, path: Path, megabytes: float) -> None:
             f.write(block)
 
 
-def answer(model: FAS, path: Path, name: str, seconds: float) -> str:
-    """The piece of the page that shows one sound. Raises TooLarge, AudioError."""
+def answer(model: FAS, path: Path, name: str, seconds: float, tell: Callable[[float, float], None]) -> str:
+    """The piece of the page that shows one sound; tell: is told how far a recording is. Raises TooLarge, AudioError."""
     if (found := audio.check(path)) > seconds:
         raise TooLarge(f"{name} lasts {found:.0f} s, more than {seconds:g}: cut it, or start with --max-seconds.")
+    if found > WHOLE:
+        timeline = model.predict_recording(path)
+        for piece in timeline:
+            tell(piece.end, found)
+        shown = timeline.picture
+        shown.name = name
+        return fragment(shown)
     data = files([path], None)
     prediction = next(model.predict_set(data))
     picture = prediction.picture

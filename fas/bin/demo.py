@@ -17,8 +17,8 @@ def run() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="(%(default)s)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda where there is one, else cpu")
-    parser.add_argument("--max-mb", type=float, default=25, help="largest sound in megabytes (%(default)s)")
-    parser.add_argument("--max-seconds", type=float, default=60, help="longest sound (%(default)s)")
+    parser.add_argument("--max-mb", type=float, default=250, help="largest sound in megabytes (%(default)s)")
+    parser.add_argument("--max-seconds", type=float, default=7200, help="longest sound (%(default)s)")
     parser.add_argument("--keep", type=Path, help="folder to keep the sounds in (they are forgotten)")
     args = parser.parse_args()
     import uvicorn

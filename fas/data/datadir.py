@@ -36,9 +36,8 @@ from fas.data.tables import OPTIONAL, REQUIRED, numbers, parse_table, write_tabl
 from fas.errors import DataError
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-# what a DataDir has of utterances
-NAMES = ("wav", "segments", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "utt2emo_soft", "channel", "text")
-NAMES += ("held",)
+NAMES = ("wav", "segments", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "utt2emo_soft")  # a DataDir's
+NAMES += ("channel", "text", "held")
 
 
 @dataclass

@@ -270,7 +270,7 @@ def test_the_demo(browser: webdriver.Chrome, exported: tuple[Path, Path], speech
         time.sleep(3)
         record.click()
         wait(browser).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#answer .utterance"))
-        assert "recording.wav" in browser.find_element(By.ID, "answer").text
+        assert "recording.webm" in browser.find_element(By.ID, "answer").text
         asked = requests(browser)
         assert asked and all(u.startswith(f"http://127.0.0.1:{port}/") for u in asked)
         assert not list(tmp_path.glob("fas-demo-*"))
