@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from fas import conf, frontend
-from fas.data import audio
+from fas.data import audio, mix
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend.build import build
@@ -68,9 +68,9 @@ class Prediction:
         return self.start + self.seconds
 
     @property
-    def place(self) -> audio.Place:
+    def place(self) -> mix.Place:
         """Its sound, for `audio.read`."""
-        return audio.Clip(self.path, self.start, self.end) if self.part else self.path
+        return mix.Clip(self.path, self.start, self.end) if self.part else self.path
 
     @property
     def conflict(self) -> bool | None:
@@ -157,7 +157,7 @@ class FAS:
     ) -> Prediction:
         """One audio file. language: ISO 639-1, None to hear it; labels: the only ones to give, all if none.
 
-        channel: the one to take, from 1, None to mix them (`fas.data.audio.mix`). Raises AudioError.
+        channel: the one to take, from 1, None to mix them (`fas.data.mix`). Raises AudioError.
         """
         return next(self.predict_set(files([path], language, channel), labels))
 

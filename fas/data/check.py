@@ -14,7 +14,7 @@ CHECKED = ".audio.json"  # mark of a data directory whose audio files are sound
 def bad_audio(data: datadir.DataDir, allow_pipes: bool) -> dict[str, str]:
     """Utterances whose audio can't be used, and why; all of it is decoded from end to end, on all cores.
 
-    Says which segments end behind their recordings, by no more than audio.OVERSHOOT, and are cut there.
+    Says which segments end behind their recordings, by no more than mix.OVERSHOOT, and are cut there.
     """
     cut: dict[str, float] = {}
 

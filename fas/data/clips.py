@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fas import stamp
-from fas.data import audio
-from fas.data.audio import Clip
-from fas.data.decoders import ENDLESS, Sound, open_sound
+from fas.data.decoders import ENDLESS, Sound, is_pipe, open_sound
+from fas.data.mix import OVERSHOOT, Clip, mono_blocks
 from fas.errors import AudioError
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def cut(clip: Clip, allow_pipes: bool = False, channel: int | None = None) -> tu
     """
     import soundfile
 
-    if not audio.is_pipe(clip.place):
+    if not is_pipe(clip.place):
         try:
             with soundfile.SoundFile(clip.place) as file:
                 if file.subtype.startswith(EXACT) and 0 < file.frames < ENDLESS and file.channels <= 2:
@@ -53,7 +52,7 @@ def _seek(clip: Clip, file: "SoundFile", channel: int | None) -> np.ndarray:
     file.seek(first)
     block = file.read(last - first, dtype="float32", always_2d=True).T
     sound = Sound(file.samplerate, [""] * len(block), iter([block]), (last - first) / file.samplerate)
-    return np.concatenate(list(audio.mono_blocks(clip, sound, channel)))
+    return np.concatenate(list(mono_blocks(clip, sound, channel)))
 
 
 def limits(clip: Clip, frames: int, rate: int) -> tuple[int, int]:
@@ -63,7 +62,7 @@ def limits(clip: Clip, frames: int, rate: int) -> tuple[int, int]:
         end = seconds
     if clip.start < 0 or clip.start >= seconds:
         why = f"starts at {clip.start:g} s, but the recording lasts {seconds:g} s"
-    elif end > seconds + audio.OVERSHOOT:
+    elif end > seconds + OVERSHOOT:
         why = f"ends at {end:g} s, but the recording lasts {seconds:g} s"
     elif round(min(end, seconds) * rate) <= round(clip.start * rate):
         why = f"no sample lies between {clip.start:g} and {end:g} s"
@@ -103,7 +102,7 @@ class Spool:
             atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         path = self.folder / str(len(os.listdir(self.folder)) + len(self.kept))
         with path.open("wb") as f, open_sound(place, allow_pipes) as sound:
-            for block in audio.mono_blocks(place, sound, channel):
+            for block in mono_blocks(place, sound, channel):
                 f.write(np.ascontiguousarray(block, np.float32).tobytes())
             return path, sound.rate
 

@@ -28,7 +28,7 @@ class Utterance:
     sex: str = ""
     split: str = ""  # train, dev or test; none: in no subset
     fold: int = 0  # in which it is tested, from 1; 0: the corpus has no folds
-    channel: int = 0  # of its audio, from 1; 0: they are mixed (fas.data.audio.mix)
+    channel: int = 0  # of its audio, from 1; 0: they are mixed (fas.data.mix)
     start: float = 0.0  # seconds into its file
     end: float = 0.0  # 0: it is the whole file
     problem: str = ""  # why its file can't be one of the corpus

@@ -12,7 +12,7 @@ That is how Python sorts strings: UTF-8 keeps the order of code points.
 | utt2dur | utterance, seconds; where it is missing it is made from the audio | no |
 | utt2sem | utterance, emotion of the words | conflict sets |
 | utt2emo_soft | utterance, share of listeners by emotion of the voice, `angry=0.75 sad=0.25` | no |
-| utt2channel | utterance, channel of its audio to take, from 1; of the others see fas.data.audio.mix | no |
+| utt2channel | utterance, channel of its audio to take, from 1; of the others see fas.data.mix | no |
 | text | utterance, reference words | no |
 | spk2gender | speaker, m or f | no |
 | corpus | the corpus's name, alone | yes |
@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fas import stamp
-from fas.data import audio
+from fas.data import audio, mix
 from fas.data.mend import contradictions, measure, speakers_problems
 from fas.data.segments import TO_THE_END, Segment, cut_up
 from fas.data.tables import OPTIONAL, REQUIRED, numbers, parse_table, write_table
@@ -61,7 +61,7 @@ class DataDir:
     text: dict[str, str] = field(default_factory=dict)
     segments: dict[str, Segment] = field(default_factory=dict)
     spk2gender: dict[str, str] = field(default_factory=dict)
-    held: dict[str, audio.Held] = field(default_factory=dict)
+    held: dict[str, mix.Held] = field(default_factory=dict)
     path: Path = Path()
 
     def __len__(self) -> int:
@@ -103,12 +103,12 @@ class DataDir:
         tails |= {u: f"{tails[u]} {s}" for u, s in self.segments.items()}
         return stamp.digest_all(f"{u} {_audio_line(self.wav[u])}{tail}" for u, tail in tails.items())
 
-    def place(self, utt: str) -> audio.Place:
+    def place(self, utt: str) -> mix.Place:
         """What `audio.read` takes for an utterance."""
         if utt in self.held:
             return self.held[utt]
         segment = self.segments.get(utt)
-        return audio.Clip(self.wav[utt], segment.start, segment.end) if segment else self.wav[utt]
+        return mix.Clip(self.wav[utt], segment.start, segment.end) if segment else self.wav[utt]
 
     def labels_digest(self) -> str:
         """Digest of utterances, speakers and labels."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fas import cli, stamp
-from fas.data import audio, clips
+from fas.data import audio, clips, mix
 from fas.data.corpora import CONF, Corpus, Utterance, mapper, read_conf
 from fas.data.datadir import DataDir
 from fas.data.releases import copy_of, folder_of
@@ -66,7 +66,7 @@ def make(
                 continue
             seconds = audio.check(source)
             if u.end:
-                clips.limits(audio.Clip(str(source), u.start, u.end), round(seconds * 1e6), 1_000_000)
+                clips.limits(mix.Clip(str(source), u.start, u.end), round(seconds * 1e6), 1_000_000)
                 data.segments[u.utt] = Segment(f"{corpus}-{source.stem}", u.start, u.end)
                 seconds = min(seconds, u.end) - u.start
         except DataError as e:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fas.data import audio
+from fas.data import mix
 from fas.data.tables import read_table
 from fas.errors import DataError
 
@@ -88,13 +88,13 @@ def wrong_recordings(path: Path, cuts: dict[str, Segment], wav: dict[str, str], 
     ]
 
 
-def places(path: Path) -> dict[str, audio.Place]:
+def places(path: Path) -> dict[str, mix.Place]:
     """Utterance -> what `audio.read` takes for it, of a data directory of which nothing else is read."""
     lines = read_table(path / "segments") if (path / "segments").exists() else {}
     wav, cuts, problems = cut_up(path, lines, read_table(path / "wav.scp"))
     if problems:
         raise DataError(problems)
-    return wav | {u: audio.Clip(wav[u], s.start, s.end) for u, s in cuts.items()}
+    return wav | {u: mix.Clip(wav[u], s.start, s.end) for u, s in cuts.items()}
 
 
 def read(path: Path, recording: str) -> list[Segment]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fas.data import audio, speech
+from fas.data import audio, mix, speech
 from fas.data.decoders import open_sound
 from fas.errors import AudioError
 
@@ -19,7 +19,7 @@ class Piece:
 
     start: float
     end: float
-    sound: audio.Held
+    sound: mix.Held
     speaker: str = ""
 
 
@@ -44,7 +44,7 @@ class Recording:
         done = 0
         try:
             with open_sound(self.path) as sound:
-                for block in audio.mono_blocks(self.path, sound, self.channel, self._tell):
+                for block in mix.mono_blocks(self.path, sound, self.channel, self._tell):
                     done += len(block)
                     self.done = done / self.rate
                     yield block
@@ -58,7 +58,7 @@ class Recording:
         passed, failed = 0, done / self.rate
         try:
             with open_sound(self.path, broken=self._tell) as sound:
-                for block in audio.mono_blocks(self.path, sound, self.channel, self._tell):
+                for block in mix.mono_blocks(self.path, sound, self.channel, self._tell):
                     passed += len(block)
                     if passed > done:
                         fresh = block[-(passed - done) :]
@@ -105,7 +105,7 @@ class Tail:
         if last <= first:
             return None
         mono = np.concatenate(self.blocks)[first - self.first : last - self.first]
-        sound = audio.Held(np.ascontiguousarray(mono, dtype=np.float32), self.rate)
+        sound = mix.Held(np.ascontiguousarray(mono, dtype=np.float32), self.rate)
         return Piece(start, min(end, self.last / self.rate), sound, speaker)
 
 
@@ -147,7 +147,7 @@ def by_times(recording: Recording, wanted: Iterable[tuple[float, float, str]]) -
                 tail.append(block)
                 tail.forget(start)
         seconds = tail.last / tail.rate
-        if over and (start >= seconds or (end > seconds + audio.OVERSHOOT)):
+        if over and (start >= seconds or (end > seconds + mix.OVERSHOOT)):
             asked = f"a stretch from {start:g} to {end:g} s is asked for; mend its times"
             raise AudioError(f"{recording.path}: lasts {seconds:g} s, where {asked}")
         if piece := tail.cut(start, min(until, seconds), speaker):

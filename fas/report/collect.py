@@ -10,7 +10,7 @@ import numpy as np
 
 from fas import conf
 from fas.cli import fill
-from fas.data import audio, segments, tables
+from fas.data import mix, segments, tables
 from fas.errors import ConfError, DataError
 from fas.scoring import agreement, analysis
 
@@ -62,7 +62,7 @@ def add_people(cells: Cells, table: dict[str, str]) -> None:
             cells[agreement.PEOPLE, shown] = made
 
 
-def read_places(root: Path) -> dict[str, audio.Place]:
+def read_places(root: Path) -> dict[str, mix.Place]:
     """Utterance -> its sound, of all data directories together."""
     return {u: place for scp in sorted(root.glob("*/wav.scp")) for u, place in segments.places(scp.parent).items()}
 

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 from jinja2 import Environment, PackageLoader
 
-from fas.data import audio
+from fas.data import audio, mix
 from fas.scoring.evidence import Emotion, Mark
 
 ENVIRONMENT = Environment(
@@ -34,7 +34,7 @@ class Picture:
     """
 
     name: str
-    place: audio.Place
+    place: mix.Place
     heard: str
     verdicts: dict[str, Emotion]
     marks: dict[str, list[Mark]]

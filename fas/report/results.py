@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fas import conf
-from fas.data import audio
+from fas.data import mix
 from fas.report import page
 from fas.scoring import analysis
 from fas.scoring.evidence import Emotion, marks_of, span
@@ -28,7 +28,7 @@ Cells = dict[tuple[str, str], analysis.Cell]
 class Sources:
     """What utterances are shown from: their sound, tables of the data dirs, of the words (whisper, text), features."""
 
-    places: dict[str, audio.Place]
+    places: dict[str, mix.Place]
     data: dict[str, dict[str, str]]
     words: dict[str, dict[str, str]]
     feats: dict[str, Path]
@@ -171,7 +171,7 @@ class Shown:
     def __call__(self, name: str, utt: str) -> tuple[page.Picture, page.Tracks] | None:
         """Picture and tracks of an utterance; None when its audio is no longer there."""
         place = self.sources.places.get(utt, "")
-        if not os.path.isfile(place.place if isinstance(place, audio.Clip) else place):
+        if not os.path.isfile(place.place if isinstance(place, mix.Clip) else place):
             return None
         verdicts = {}
         heard = self.sources.words.get("whisper", {}).get(utt)
@@ -192,7 +192,7 @@ class Shown:
         picture = page.Picture(f"{utt} ({name})", place, heard or "", verdicts, marks, facts, channel)
         return picture, page.Tracks(picture)
 
-    def _marks(self, name: str, utt: str, place: audio.Place, channel: int | None) -> dict[str, list[Any]]:
+    def _marks(self, name: str, utt: str, place: mix.Place, channel: int | None) -> dict[str, list[Any]]:
         """The kept tokens of the first seed's model."""
         cell = self.cells[self.roles["both"], name]
         evidence = self.evidence.setdefault(name, analysis.read_evidence(cell.folders))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fas.data import audio
+from fas.data import audio, mix
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Emotion:
 
 
 def span(
-    place: audio.Place, trim_db: float | None, frames: int, channel: int | None = None
+    place: mix.Place, trim_db: float | None, frames: int, channel: int | None = None
 ) -> tuple[float, float]:
     """When the first of an utterance's frames begins, and how long one lasts, in seconds."""
     samples = audio.read(place, channel=channel)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from fas.data import audio, check, clips, datadir
-from fas.data.audio import Clip
+from fas.data import audio, check, clips, datadir, mix
 from fas.data.datadir import DataDir
 from fas.data.decoders import open_sound
+from fas.data.mix import Clip
 from fas.data.segments import Segment, places, read
 from fas.data.tables import read_table
 from fas.errors import AudioError, DataError
@@ -77,7 +77,7 @@ def test_a_stretch_is_what_a_file_of_it_would_be(kind: str, tmp_path: Path) -> N
     path = tmp_path / f"call.{kind}"
     WRITERS[kind](path, speechlike(5, RATE))
     with open_sound(path) as sound:
-        whole, rate = np.concatenate(list(audio.mono_blocks(path, sound, None))), sound.rate
+        whole, rate = np.concatenate(list(mix.mono_blocks(path, sound, None))), sound.rate
     for start, end in [*reversed(CUTS.values()), *CUTS.values()]:
         alone = tmp_path / "alone.wav"
         last = len(whole) if end < 0 else round(end * rate)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fas.data import audio, espeak, speech, stream
-from fas.data.audio import Clip
+from fas.data.mix import Clip
 from fas.data.stream import Recording
 from fas.errors import AudioError
 
