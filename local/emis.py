@@ -4,7 +4,8 @@
 local/emis.py [--labels seven|native] [--skip-missing true|false] CORPORA DATADIR
 
 CORPORA/emis holds SENTENCE_WORDS_VOICE_SPEAKER_SYNTHESISER.wav at any depth: the sentence, the emotion of its words,
-that of the voice, the speaker who was imitated, the synthesiser. A speaker of each synthesiser counts as a voice of its own.
+that of the voice, the speaker who was imitated, the synthesiser.
+A speaker of each synthesiser counts as a voice of its own.
 """
 
 from collections.abc import Iterator

@@ -4,9 +4,10 @@
 local/emotiontalk.py [--labels seven|native] [--skip-missing true|false] CORPORA DATADIR
 
 CORPORA/emotiontalk holds, at any depth, audio.csv (file_name, emotion: the voice, heard alone), transcription.csv
-(name, emotion, chinese: the words, read alone, with marks such as [over/]) and G00009/G00009_42/.../G00009_42_14_024.wav. The
-first gives utt2emo, the second utt2sem: where they differ, people said one thing in the voice of another. The speaker
-is `speaker_id` of the JSON file beside the audio; without one, dialogue and speaker as the name has them (42_14).
+(name, emotion, chinese: the words, read alone, with marks such as [over/]) and
+G00009/G00009_42/G00009_42_14/G00009_42_14_024.wav. The first gives utt2emo, the second utt2sem: where they differ,
+people said one thing in the voice of another. The speaker is `speaker_id` of the JSON file beside the audio; without
+one, dialogue and speaker as the name has them (42_14).
 """
 
 import json

@@ -89,7 +89,7 @@ def test_emotiontalks_speaker_is_the_json_files(root: Path, prepare: Prepare) ->
 
 
 def test_what_emotiontalk_lacks_is_named(root: Path, prepare: Prepare) -> None:
-    with pytest.raises(SystemExit, match="emotiontalk: no such folder.*BAAI/Emotiontalk.*G00009_42"):
+    with pytest.raises(SystemExit, match=r"emotiontalk: no such folder.*BAAI/Emotiontalk.*G00009_42"):
         prepare("emotiontalk")
     emotiontalk(root)
     table = root / "emotiontalk/transcription.csv"
