@@ -8,6 +8,7 @@ from fas import __version__
 PROGRAMS = {
     "predict": "emotions of audio files, by an exported model",
     "demo": "a local page to try an exported model on",
+    "adapt": "a model brought to the level of one's own recordings, without labels",
     "export": "a trained model as a folder that stands alone",
     "data": "validate, split, cut and sort data directories",
     "extract": "one encoder over one set: frames, transcripts, token vectors",

@@ -40,7 +40,8 @@ class Prediction:
 
     label and posteriors: of the whole system; heard: Whisper's transcript; words and voice: the emotion by the words
     alone and by the voice alone, None for a model that was exported without such a companion; attention: stream ->
-    the tokens that were kept, or all tokens of a text; seconds: the file's duration.
+    the tokens that were kept, or all tokens of a text; seconds: the file's duration; transductive: whether the model
+    was adapted to recordings among which this one is.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Prediction:
     voice: Emotion | None = None
     seconds: float = 0.0
     attention: dict[str, list[Mark]] = field(default_factory=dict)
+    transductive: bool = False
 
     @property
     def conflict(self) -> bool | None:
@@ -101,7 +103,7 @@ class FAS:
         described = conf.load(folder / "conf.yaml")
         if "exported" not in described:
             raise ConfError(f"{folder}: is a training; make a model of it: fas export --model {folder} --out OUT")
-        self.folder, self.device = folder, device
+        self.folder, self.device, self.transductive = folder, device, False
         self.labels = (folder / "labels").read_text(encoding="utf-8").split()
         self.head, self.settings = _head(folder, described, len(self.labels), device)
         self.companions = {
@@ -147,6 +149,28 @@ class FAS:
             for utt in chosen:
                 yield self._judge(utt, part, encoded[utt], allowed)
 
+    @property
+    def heads(self) -> dict[str, tuple[FASHead, TrainConf]]:
+        """Folder below the model's -> the head in it and its settings; "." is the whole system."""
+        return {".": (self.head, self.settings)} | self.companions
+
+    def encode_set(self, data: DataDir) -> Iterator[dict[str, Any]]:
+        """The encoders' outputs of every utterance of a set, in its order: ssl, whisper/last and so on."""
+        utts = list(data.wav)
+        for first in range(0, len(utts), AT_ONCE):
+            chosen = utts[first : first + AT_ONCE]
+            encoded = self._encode(data.subset(set(chosen).__contains__))
+            yield from (encoded[utt] for utt in chosen)
+
+    @staticmethod
+    def patches(settings: TrainConf, encoded: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """The patches (N, D) of each stream of a head, from what the encoders made of an utterance."""
+        made = {}
+        for name, values in settings.streams.items():
+            stream = StreamConf(**values)
+            made[name] = pack([to_patches(encoded[stream.feats], stream.patch)], stream.cmn)
+        return made
+
     def _allowed(self, labels: Iterable[str]) -> np.ndarray:
         wanted = set(labels) or set(self.labels)
         if unknown := sorted(wanted - set(self.labels)):
@@ -183,16 +207,14 @@ class FAS:
         heard = encoded.get("whisper/text", "")
         label = max(posteriors, key=posteriors.get)
         seconds = data.utt2dur[utt]
-        return Prediction(utt, data.wav[utt], label, posteriors, heard, **others, seconds=seconds, attention=marks)
+        more = {"seconds": seconds, "attention": marks, "transductive": self.transductive}
+        return Prediction(utt, data.wav[utt], label, posteriors, heard, **others, **more)
 
     def _run(
         self, head: FASHead, settings: TrainConf, encoded: dict[str, Any], allowed: np.ndarray
     ) -> tuple[dict[str, float], score.Kept]:
-        patches, lengths = {}, {}
-        for name, values in settings.streams.items():
-            stream = StreamConf(**values)
-            made = pack([to_patches(encoded[stream.feats], stream.patch)], stream.cmn)
-            patches[name], lengths[name] = made, torch.tensor([len(made)])
+        patches = self.patches(settings, encoded)
+        lengths = {name: torch.tensor([len(p)]) for name, p in patches.items()}
         utterance = Batch(patches, lengths, torch.zeros(1, dtype=torch.long)).to(self.device)
         posteriors, kept = score.predict_one(head, utterance)
         masked = posteriors * allowed

@@ -1,7 +1,9 @@
 """The emotions of audio files, by an exported model, from the sound alone.
 
-fas predict --model DIR a.wav b.mp3 folder data/x     files, folders of files, data directories
-find . -name '*.flac' | fas predict --model DIR -     names on standard input, answered one by one
+fas predict a.wav b.mp3 folder data/x     files, folders of files, data directories, by the model in the box
+fas predict --model DIR ...               by a model of one's own
+find . -name '*.flac' | fas predict -     names on standard input, answered one by one
+fas predict --adapt folder                brought to the level of these very recordings first, some minutes of speech
 Each answer has the label and its posteriors, the words heard, the words' emotion, the voice's emotion, whether these
 two conflict and which of them the label is. A file that can't be read is named on standard error, and the exit status
 is then 1.
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fas import cli, stamp
+from fas.apply import box
 from fas.data import datadir
 from fas.errors import AudioError, DataError
 
@@ -28,22 +31,34 @@ SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".au"}  #
 
 def run() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="folder that fas export made")
+    box.add_model(parser)
     parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="json: a line for each")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda where there is one, else cpu")
     parser.add_argument("--language", help="ISO 639-1 language of the files; data directories have their own")
     parser.add_argument("--labels", default="", help="the only labels that may be given, a list")
+    says = "measure the inputs' own level first, without labels, and judge them by it (transductive)"
+    parser.add_argument("--adapt", action="store_true", help=says)
     parser.add_argument("inputs", nargs="+", metavar="INPUT")
     args = parser.parse_args()
     if "-" in args.inputs and len(args.inputs) > 1:
         parser.error("- (names on standard input) stands alone")
+    if "-" in args.inputs and args.adapt:
+        parser.error("--adapt needs all inputs at once, not names on standard input")
     from fas.apply.predict import FAS
 
-    model = FAS.load(args.model, args.device)
+    model = FAS.load(box.chosen(args.model), args.device)
     labels = args.labels.split()
     write = csv_writer(model.labels) if args.format == "csv" else {"text": write_text, "json": write_json}[args.format]
     failed = 0
-    for part in sets(args.inputs, args.language):
+    parts = sets(args.inputs, args.language)
+    if args.adapt:
+        from fas.apply import adapt
+
+        parts = list(parts)
+        minutes = adapt.measure(model, [p for p in parts if not isinstance(p, Exception)])
+        model.transductive = True
+        stamp.log(f"adapted to these recordings, {minutes:.1f} minutes of speech: transductive")
+    for part in parts:
         if isinstance(part, Exception):
             failed += 1
             stamp.log(f"error: {part}")

@@ -21,12 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
-from fas.errors import FetchError
 from tqdm import tqdm
 
 from fas import conf, stamp
 from fas.data import archives, download
 from fas.data.download import Remote
+from fas.errors import ConfError, FetchError
 
 POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\n(?:\S+ .*\n)*?oid sha256:([0-9a-f]{64})\nsize (\d+)\n"
@@ -61,9 +61,9 @@ def read(entries: list[dict[str, object]], where: str) -> list[Download]:
     for number, entry in enumerate(entries, 1):
         item = conf.build(Download, entry, f"{where}: download {number}")
         if sum(map(bool, (item.url, item.zenodo, item.dataverse))) != 1:
-            raise conf.ConfError(f"{where}: download {number}: give one of url, zenodo and dataverse")
+            raise ConfError(f"{where}: download {number}: give one of url, zenodo and dataverse")
         if Path(item.into).is_absolute() or ".." in Path(item.into).parts:
-            raise conf.ConfError(f"{where}: download {number}: into lies outside of the corpus's folder")
+            raise ConfError(f"{where}: download {number}: into lies outside of the corpus's folder")
         made.append(item)
     return made
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from fas import stamp, threads
 from fas.errors import ConfError
@@ -136,7 +135,7 @@ def train_epoch(
     settings: TrainConf, state: State, train_set: Dataset, seed: int, epoch: int, device: str
 ) -> float:
     """One pass over the training set; the mean loss (of this process's share)."""
-    loss_of = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
+    balance = corpus_weights(train_set) if settings.balance == "corpus" else np.ones(len(train_set))
     rank, world = distributed.RANK, distributed.WORLD
     torch.manual_seed(seed * 100_003 + epoch + rank * 2**32)  # a resumed run draws what an undisturbed one does
     order = np.random.default_rng([seed, epoch]).permutation(len(train_set))
@@ -151,12 +150,17 @@ def train_epoch(
             part = train_set.batch(mine).to(device)
             weight = float(chance.beta(settings.mixup, settings.mixup)) if settings.mixup else 1.0
             other = torch.from_numpy(chance.permutation(len(mine))).to(device)
+            allowed = torch.from_numpy(train_set.allowed[mine]).to(device)
+            if settings.mixup:
+                allowed = allowed | allowed[other]
+            of_utterance = torch.from_numpy(balance[mine]).float().to(device)
             with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=device.startswith("cuda")):
                 mix = (weight, other) if settings.mixup else None
                 logits = state.model.fuse(part.patches, part.lengths, mix).float()
-            loss = weight * loss_of(logits, part.labels)
+            loss = weight * loss_of(logits, part.labels, allowed, settings.label_smoothing)
             if settings.mixup:
-                loss = loss + (1 - weight) * loss_of(logits, part.labels[other])
+                loss = loss + (1 - weight) * loss_of(logits, part.labels[other], allowed, settings.label_smoothing)
+            loss = (loss * of_utterance).mean()
             with threads.one():  # the gradients of LayerNorm's weights are sums whose order follows the threads
                 (loss * (len(mine) / len(whole))).backward()
             total, count = total + loss.item() * len(mine), count + len(mine)
@@ -164,6 +168,26 @@ def train_epoch(
         state.optimizer.step()
         state.schedule.step()
     return total / max(count, 1)
+
+
+def loss_of(logits: torch.Tensor, labels: torch.Tensor, allowed: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """(B,) cross-entropy of logits (B, C) over the labels that are allowed (B, C) for each utterance.
+
+    A label that a corpus does not have is left out of its utterances' softmax: that nobody was given it says nothing.
+    smoothing: share of the target that is spread evenly over the allowed labels (Szegedy et al. 2016).
+    """
+    likelihood = logits.masked_fill(~allowed, -torch.inf).log_softmax(-1)
+    loss = -likelihood.gather(1, labels[:, None])[:, 0]
+    if smoothing:
+        even = -likelihood.masked_fill(~allowed, 0).sum(1) / allowed.sum(1)
+        loss = (1 - smoothing) * loss + smoothing * even
+    return loss
+
+
+def corpus_weights(train_set: Dataset) -> np.ndarray:
+    """(utterances,) weights that give every corpus the same sum; their mean is 1."""
+    counts = np.bincount(train_set.corpus_of)
+    return (len(train_set) / len(counts) / counts)[train_set.corpus_of]
 
 
 def write_history(history: list[dict[str, float]], chosen: int, out: Path) -> None:
