@@ -26,13 +26,15 @@ fas_conf=$FAS_ROOT/conf/fas/fas.yaml  # systems to train, a list
 seeds="1 2 3"  # seeds, a list
 folds=  # folds, a list; none: the sets have no folds
 corpora=corpora  # folder that holds the corpora
+download=false  # fetch corpora that are not there, where they can be fetched
+accept_licence=  # corpora whose licences, which forbid some use, you accept, a list with commas
 datadir=data  # data directories
 dumpdir=dump  # features
 expdir=exp  # models and results
 num_gpus=1  # GPUs that share each training
 skip_bad=false  # leave out utterances whose audio can't be used, listed in data/<set>/{dropped,skipped}; else errors
 allow_pipes=false  # run the commands that stand in wav.scp; else they are errors
-prepare=  # data preparation, run as: PREPARE [--skip-bad true] CORPORA DATADIR NJ
+prepare=  # data preparation, run as: PREPARE [--skip-bad true] [--download true ...] CORPORA DATADIR NJ
 sets=  # data directories to extract features of, a list
 train_sets=  # training sets, a list
 dev_sets=  # dev sets, a list
@@ -97,6 +99,7 @@ if within 0; then
   if [[ -n $prepare ]]; then
     read -ra prepare_command <<<"$prepare"
     if $skip_bad; then prepare_command+=(--skip-bad true); fi
+    if $download; then prepare_command+=(--download true --accept-licence "$accept_licence"); fi
     "${prepare_command[@]}" "$corpora" "$datadir" "$nj"
   fi
   check=(--audio)

@@ -91,8 +91,8 @@ def write(model: FAS, out: Path, minutes: float, recordings: int) -> None:
         yaml.safe_dump(described, f, sort_keys=False, allow_unicode=True)
     with (aside / "README.md").open("a", encoding="utf-8") as f:
         f.write(
-            f"\n## Adapted\n\nThe input statistics are those of {recordings} unlabelled recordings ({minutes:.1f} minutes). "
-            "The results above are of the model before; those on these recordings are *transductive*.\n"
+            f"\n## Adapted\n\nThe input statistics are those of {recordings} unlabelled recordings ({minutes:.1f} "
+            "minutes). The results above are of the model before; those on these recordings are *transductive*.\n"
         )
     shutil.rmtree(out, ignore_errors=True)
     os.rename(aside, out)

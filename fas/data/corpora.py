@@ -50,6 +50,8 @@ class Corpus:
     licence: str
     layout: str
     labels: dict[str, Label]
+    forbids: str = ""  # what the licence forbids of what research does: it is then asked for before a download
+    download: list[dict[str, Any]] = field(default_factory=list)  # fas/data/acquire.py
     splits: Literal[("", *SPLITS)] = ""  # one of SPLITS; none said: whatever the utterances have
     language: str = ""
     bad: dict[str, str] = field(default_factory=dict)  # utterance, without its speaker -> why it can't be used

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import yaml
 
-from fas import datadir
+from fas.data import datadir
 
 ROOT = Path(__file__).parents[2]
 Prepare = Callable[..., Path]

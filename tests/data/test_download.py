@@ -17,12 +17,14 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+import yaml
 
-from fas.conf import ConfError
-from fas.data import acquire, archives, download
+from fas.data import acquire, archives, corpora, download
 from fas.data.download import Remote
-from fas.errors import FetchError
+from fas.errors import ConfError, FetchError
 
 ROOT = Path(__file__).parents[2]
 BODY = bytes(range(256)) * 4000  # 1,024,000 bytes
@@ -483,3 +485,62 @@ def test_what_a_conf_says_wrongly_is_named(entry: dict[str, object], says: str) 
     with pytest.raises(ConfError, match=says):
         items(entry)
     assert os.path.exists(ROOT / "conf/corpora")
+
+
+def small(tmp_path: Path, server: Server, **changed: object) -> list[str]:
+    """local/table.py for a corpus that is not there but can be fetched; its command line."""
+    sound = io.BytesIO()
+    soundfile.write(sound, np.full(1600, 0.1), 16000, format="WAV")
+    table = "id,wav,who,label\na,wav/a.wav,s1,joy\n"
+    server.files["/x.zip"] = zipped(**{"X/wav/a.wav": sound.getvalue(), "X/t.csv": table})
+    values = {k: f"its {k}" for k in ("title", "paper", "get", "licence", "layout")}
+    values |= {"table": "x/t.csv", "labels": {"joy": {"native": "joy", "seven": "happy"}}, "splits": "none"}
+    values["columns"] = {"utt": "id", "wav": "wav", "speaker": "who", "emotion": "label"}
+    values["download"] = [{"url": f"{server.url}/x.zip", "strip": 1}]
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(values | changed))
+    command = [sys.executable, str(ROOT / "local/table.py"), "--conf", str(tmp_path / "x.yaml"), "--download", "true"]
+    return [*command, str(tmp_path / "corpora"), str(tmp_path / "data")]
+
+
+def call(command: list[str], *more: str) -> tuple[int, str]:
+    done = subprocess.run([*command, *more], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False,
+                          capture_output=True, text=True)  # fmt: skip
+    return done.returncode, done.stderr
+
+
+def test_a_missing_corpus_is_fetched_and_prepared(server: Server, tmp_path: Path) -> None:
+    status, said = call(small(tmp_path, server))
+    assert status == 0, said
+    assert "its title: licence its licence; from its get" in said
+    assert (tmp_path / "data/x/utt2emo").read_text() == "xs1-a happy\n"
+
+
+def test_a_licence_that_forbids_some_use_is_asked_for(server: Server, tmp_path: Path) -> None:
+    command = small(tmp_path, server, forbids="commercial use")
+    status, said = call(command)
+    assert status == 1 and "its licence, its licence, forbids commercial use; if you accept that" in said
+    assert "--accept-licence x" in said and not server.asked
+    assert call(command, "--skip-missing", "true")[0] == 0
+    assert call(command, "--accept-licence", "y,x")[0] == 0
+
+
+def test_without_a_network_the_error_is_that_of_a_missing_corpus(server: Server, tmp_path: Path) -> None:
+    gone = [{"url": "http://127.0.0.1:9/x.zip"}]  # nobody listens there
+    status, said = call(small(tmp_path, server, download=gone))
+    assert status == 1
+    assert "x/t.csv: no such file, and it could not be fetched (http://127.0.0.1:9/x.zip" in said
+    assert "its layout" in said and "its get" in said
+    status, said = call(small(tmp_path, server, download=[]))
+    assert status == 1 and "a form, a login or by hand, so --download can't fetch it. It needs its title" in said
+
+
+def test_the_downloads_of_every_conf_are_well_formed() -> None:
+    named = []
+    for path in sorted((ROOT / "conf/corpora").glob("*.yaml")):
+        corpus = corpora.read_conf(path)
+        made = acquire.read(corpus.download, str(path))
+        named += [path.stem] if made else []
+        assert all((d.url or d.zenodo or d.dataverse).startswith("https://") for d in made)
+        forbids = any(part in corpus.licence for part in ("NC", "ND"))
+        assert bool(corpus.forbids) == forbids, f"{path}: forbids, or does it?"
+    assert {"ravdess", "emodb", "nemo", "crema_d", "tess", "meld", "cafe", "emis"} <= set(named)
