@@ -109,11 +109,13 @@ if within 0; then
   end 0
 fi
 
+is_written() { [[ -f $datadir/$1/text && ! -f $datadir/$1/wav.scp ]]; }  # text that nobody spoke
 audio=(--nj "$nj" --cmd "$gpu_cmd" --allow-pipes "$allow_pipes")
 if within 1; then
   for conf in "${acoustic[@]}"; do
     begin 1 "ssl ($(conf_name "$conf"))"
     for name in "${set_list[@]}"; do
+      if is_written "$name"; then continue; fi
       "$FAS_ROOT/steps/extract_ssl.sh" "${audio[@]}" --conf "$conf" "$datadir/$name" "$dumpdir/ssl/$(conf_name "$conf")/$name"
     done
   done
@@ -123,6 +125,7 @@ fi
 if within 2; then
   begin 2 "whisper ($(conf_name "$whisper_conf"))"
   for name in "${set_list[@]}"; do
+    if is_written "$name"; then continue; fi
     "$FAS_ROOT/steps/transcribe.sh" "${audio[@]}" --conf "$whisper_conf" "$datadir/$name" "$whisper/$name"
   done
   end 2
@@ -142,10 +145,10 @@ if within 3; then
     "$FAS_ROOT/steps/learn_text.sh" --conf "$text_conf" --transcripts "$whisper" "$model" "${train_list[@]}"
   fi
   for name in "${set_list[@]}"; do
-    if [[ ! -f $whisper/$name/text ]]; then
-      echo "$0: $whisper/$name/text is missing; run stage 2 first" >&2; exit 1
-    fi
-    "$FAS_ROOT/steps/embed_text.sh" --nj "$nj" --cmd "$cpu_cmd" --conf "$text_conf" --text "$whisper/$name/text" \
+    words=$whisper/$name/text
+    if is_written "$name"; then words=$datadir/$name/text; fi
+    if [[ ! -f $words ]]; then echo "$0: $words is missing; run stage 2 first" >&2; exit 1; fi
+    "$FAS_ROOT/steps/embed_text.sh" --nj "$nj" --cmd "$cpu_cmd" --conf "$text_conf" --text "$words" \
       --model "$model" "$datadir/$name" "$text/$name"
   done
   end 3

@@ -29,7 +29,7 @@ esac
 pipes=()
 if $allow_pipes; then pipes+=(--allow-pipes); fi
 if [[ $stage != text ]]; then "$FAS_ROOT/utils/validate_data_dir.sh" --audio ${pipes[@]+"${pipes[@]}"} "$data" >&2; fi
-utts=$(wc -l <"$data/wav.scp")
+utts=$(wc -l <"$data/utt2emo")
 if ((nj > utts)); then nj=$utts; fi
 "$FAS_ROOT/utils/split_data.sh" "$data" "$nj"
 mkdir -p "$out"

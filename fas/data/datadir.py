@@ -14,6 +14,8 @@ That is how Python sorts strings: UTF-8 keeps the order of code points.
 | corpus | the corpus's name, alone | yes |
 | emotions | the corpus's emotions in this mapping, one a line | yes |
 
+What was written and never spoken has `text` and neither wav.scp nor utt2dur: for systems whose streams are text.
+
 A folder inside a data directory that is one itself is a subset of it and shares its features
 (data/ravdess/fold1/train belongs to data/ravdess).
 """
@@ -32,6 +34,7 @@ from fas.errors import DataError
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 REQUIRED = ("wav.scp", "utt2spk", "utt2emo", "utt2dur")
 OPTIONAL = ("utt2lang", "utt2sem", "text")
+SPOKEN = ("wav.scp", "utt2dur")  # of what is written, and has text, there is neither
 
 
 @dataclass
@@ -53,17 +56,27 @@ class DataDir:
         return len(self.wav)
 
     @property
+    def first(self) -> str:
+        """The table that says which utterances there are."""
+        return "text" if self.written else "wav.scp"
+
+    @property
     def utts(self) -> list[str]:
         """Utterances in the C locale's order."""
         return sorted(self.wav)
 
+    @property
+    def written(self) -> bool:
+        """Whether these are texts that nobody spoke: no wav.scp and no utt2dur; `wav` then has empty places."""
+        return bool(self.wav) and not any(self.wav.values())
+
     def tables(self) -> dict[str, dict[str, str]]:
         """File name -> table, those that hold something."""
-        every = {
-            "wav.scp": self.wav,
+        durations = {u: f"{d:.6g}" for u, d in self.utt2dur.items()}
+        spoken = {} if self.written else {"wav.scp": self.wav, "utt2dur": durations}
+        every = spoken | {
             "utt2spk": self.utt2spk,
             "utt2emo": self.utt2emo,
-            "utt2dur": {u: f"{d:.6g}" for u, d in self.utt2dur.items()},
             "utt2lang": self.utt2lang,
             "utt2sem": self.utt2sem,
             "text": self.text,
@@ -77,8 +90,8 @@ class DataDir:
             file = self.path / name
             missing = sorted(u for u in self.wav if u not in table)
             extra = sorted(u for u in table if u not in self.wav)
-            found += [f"{file}: utterance {u!r} of wav.scp is missing" for u in missing]
-            found += [f"{file}: utterance {u!r} is not in wav.scp" for u in extra]
+            found += [f"{file}: utterance {u!r} of {self.first} is missing" for u in missing]
+            found += [f"{file}: utterance {u!r} is not in {self.first}" for u in extra]
         for name, table in {"utt2emo": self.utt2emo, "utt2sem": self.utt2sem}.items():
             known = set(self.emotions) | (set(EMOTIONS) if name == "utt2sem" else set())
             for line, utt in enumerate(sorted(table), 1):
@@ -94,7 +107,7 @@ class DataDir:
             if speaker.split() != [speaker] or not speaker.isprintable():
                 found.append(f"{self.path / 'utt2spk'}: utterance {utt!r} has the speaker {speaker!r}; take one word")
         for utt, seconds in self.utt2dur.items():
-            if not 0 < seconds < float("inf"):
+            if not self.written and not 0 < seconds < float("inf"):
                 found.append(f"{self.path / 'utt2dur'}: utterance {utt!r} lasts {seconds} s")
         if not self.wav:
             found.append(f"{self.path}: no utterance")
@@ -103,8 +116,10 @@ class DataDir:
     def fingerprint(self) -> str:
         """Digest of utterances and their audio files' names, sizes and times: changes when any audio does.
 
-        Of a pipe: of the command, and of the files that are words of it.
+        Of a pipe: of the command, and of the files that are words of it. Of a text that nobody spoke: of the text.
         """
+        if self.written:
+            return stamp.digest_all(f"{u} {self.text[u]}" for u in self.utts)
         return stamp.digest_all(f"{u} {_audio_line(self.wav[u])}" for u in self.utts)
 
     def labels_digest(self) -> str:
@@ -143,7 +158,7 @@ class DataDir:
         for utt in self.utts:
             spk2utt.setdefault(self.utt2spk[utt], []).append(utt)
         tables = self.tables() | {"spk2utt": {s: " ".join(u) for s, u in spk2utt.items()}}
-        for name in OPTIONAL:
+        for name in (*REQUIRED, *OPTIONAL):
             if name not in tables:
                 (path / name).unlink(missing_ok=True)
         for name, table in tables.items():
@@ -185,9 +200,10 @@ def load(path: Path) -> tuple[DataDir, list[str]]:
         raise DataError([f"{path}: no such data directory; run the recipe's stage 0 first"])
     problems: list[str] = []
     tables: dict[str, dict[str, str]] = {}
+    written = (path / "text").exists() and not any((path / name).exists() for name in SPOKEN)
     for name in REQUIRED + OPTIONAL:
         tables[name] = {}
-        if name in REQUIRED or (path / name).exists():
+        if (name in REQUIRED and not (written and name in SPOKEN)) or (path / name).exists():
             tables[name], found = parse_table(path / name, empty_ok=name == "text", ordered=True)
             problems += found
     durations = {}
@@ -210,10 +226,10 @@ def load(path: Path) -> tuple[DataDir, list[str]]:
     data = DataDir(
         corpus=" ".join(single["corpus"]),
         emotions=single["emotions"],
-        wav=tables["wav.scp"],
+        wav=dict.fromkeys(tables["text"], "") if written else tables["wav.scp"],
         utt2spk=tables["utt2spk"],
         utt2emo=tables["utt2emo"],
-        utt2dur=durations,
+        utt2dur=dict.fromkeys(tables["text"], 0.0) if written else durations,
         utt2lang=tables["utt2lang"],
         utt2sem=tables["utt2sem"],
         text=tables["text"],
@@ -264,7 +280,7 @@ def write_split(path: Path, parts: int) -> None:
 
 def with_subsets(path: Path) -> list[Path]:
     """A data directory and the subsets that lie in it, those of split_data.sh excepted."""
-    found = sorted(p.parent for p in path.rglob("wav.scp"))
+    found = sorted(p.parent for p in path.rglob("utt2emo"))
     return [p for p in found if not any(part.startswith("split") for part in p.relative_to(path).parts)]
 
 
@@ -272,6 +288,6 @@ def home(path: Path) -> Path:
     """The outermost data directory that `path` lies in: the one whose features it shares."""
     found = path
     for parent in path.parents:
-        if (parent / "wav.scp").exists():
+        if (parent / "utt2emo").exists():
             found = parent
     return found
