@@ -23,14 +23,18 @@ from fas.training import checkpoint
 from fas.training.confs import settings_of
 
 PATHS = ("ckpt", "model", "folder")  # keys of an encoder's conf that may name a path
+FREE = ("CC0", "Apache", "MIT")  # licences beside which a corpus's stricter one decides
 CASE_MINI = (
     "lines of this project, spoken by eSpeak NG, whose licence (GPL) covers the program and not the speech that it "
     "makes: MIT, as the code"
 )
 
 
-def export(model: Path, out: Path, companions: dict[str, Path]) -> None:
-    """Write OUT, moved into place whole. Raises ConfError for what can't be exported."""
+def export(model: Path, out: Path, companions: dict[str, Path], small: bool = False) -> None:
+    """Write OUT, moved into place whole; small: weights in half precision, and no ONNX graphs.
+
+    Raises ConfError for what can't be exported.
+    """
     described = _described(model)
     labels = (model / "labels").read_text(encoding="utf-8")
     if out.exists() and not (out / "conf.yaml").exists():
@@ -39,14 +43,16 @@ def export(model: Path, out: Path, companions: dict[str, Path]) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     described["encoders"] = {k: _carry(k, v, aside) for k, v in described["encoders"].items()}
-    _write(model, described, labels, aside)
+    _write(model, described, labels, aside, small)
     for name, folder in companions.items():
         other = _described(folder)
         if (folder / "labels").read_text(encoding="utf-8") != labels or other["feats"] != described["feats"]:
             raise ConfError(f"{folder}: has other labels or encoders than {model}; name one trained beside it")
         (aside / name).mkdir()
-        _write(folder, {k: v for k, v in other.items() if k != "encoders"}, labels, aside / name)
-    (aside / "README.md").write_text(card(model, described, labels.split(), sorted(companions)), encoding="utf-8")
+        _write(folder, {k: v for k, v in other.items() if k != "encoders"}, labels, aside / name, small)
+        described["train_corpora"] = sorted({*described["train_corpora"], *other["train_corpora"]})
+    text = card(model, described, labels.split(), sorted(companions), small)
+    (aside / "README.md").write_text(text, encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     os.rename(aside, out)
 
@@ -82,28 +88,32 @@ def _carry(kind: str, values: dict[str, Any], out: Path) -> dict[str, Any]:
     return made
 
 
-def _write(model: Path, described: dict[str, Any], labels: str, out: Path) -> None:
+def _write(model: Path, described: dict[str, Any], labels: str, out: Path, small: bool) -> None:
     """Conf, labels, weights and graph of one head."""
     weights = checkpoint.load(model / "best.pt")
     head = checkpoint.build_model(settings_of(described), weights["dims"], len(labels.split()))
     head.load_state_dict(weights["state"])
-    (out / "model.safetensors").write_bytes(save({k: v.contiguous() for k, v in head.state_dict().items()}))
-    graph.write(head.eval(), out / "model.onnx")
+    state = {k: (v.half() if small else v).contiguous() for k, v in head.state_dict().items()}
+    (out / "model.safetensors").write_bytes(save(state))
+    if not small:
+        graph.write(head.eval(), out / "model.onnx")
     (out / "labels").write_text(labels, encoding="utf-8")
     with (out / "conf.yaml").open("w", encoding="utf-8") as f:
         yaml.safe_dump(described | {"exported": __version__}, f, sort_keys=False, allow_unicode=True)
 
 
-def card(model: Path, described: dict[str, Any], labels: list[str], companions: list[str]) -> str:
+def card(model: Path, described: dict[str, Any], labels: list[str], companions: list[str], small: bool) -> str:
     """The model card, with the front matter that model hubs read."""
     licences = {name: licence(name) for name in described["train_corpora"]}
     own = described["train_corpora"] == ["case_mini"]
-    shared = next(iter(licences.values())) if len(set(licences.values())) == 1 else ""
+    strict = {terms for terms in licences.values() if not terms.startswith(FREE)} or set(licences.values())
+    shared = strict.pop() if len(strict) == 1 else ""
     results = [json.loads(p.read_text()) for p in sorted(model.glob("score/*/result.json"))]
     return page.ENVIRONMENT.get_template("card.md").render(
         described=described,
         labels=labels,
         companions=companions,
+        small=small,
         results=results,
         licences=licences,
         papers={name: paper for name in licences if (paper := _of_corpus(name, "paper"))},

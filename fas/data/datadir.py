@@ -247,7 +247,7 @@ def combine(sets: Iterable[DataDir]) -> DataDir:
             raise DataError([f"{data.path}: utterance {u!r} stands in {total.path} too" for u in twice])
         for name in ("wav", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "text"):
             getattr(total, name).update(getattr(data, name))
-        total.emotions += [e for e in data.emotions if e not in total.emotions]
+        total.emotions = total.emotions + [e for e in data.emotions if e not in total.emotions]
         total.corpus += f" {data.corpus}"
     return total
 
@@ -275,7 +275,7 @@ def write_split(path: Path, parts: int) -> None:
         shutil.rmtree(out, ignore_errors=True)
         for number, piece in enumerate(split(data, parts), 1):
             piece.write(out / str(number))
-        stamp.mark_whole(out, inputs, [f"{n}/wav.scp" for n in range(1, parts + 1)])
+        stamp.mark_whole(out, inputs, [f"{n}/utt2emo" for n in range(1, parts + 1)])
 
 
 def with_subsets(path: Path) -> list[Path]:

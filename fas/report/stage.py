@@ -11,6 +11,7 @@ from fas.cli import fill
 from fas.report import tables
 
 DONE = ".report.json"
+KNOWN = ("utt2spk", "utt2sem", "utt2lang", "spk2gender", "wav.scp")  # tables of data directories that a report reads
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Wanted:
     def inputs(self) -> dict[str, str]:
         """Digests of all that the page and the tables are made from, this program among that."""
         results = [p for s in self.systems for m in self.models(s) for p in sorted(m.glob("**/*.json*"))]
-        texts = [p for name in ("utt2spk", "utt2sem", "wav.scp") for p in sorted(self.datadir.glob(f"*/{name}"))]
+        texts = [p for name in KNOWN for p in sorted(self.datadir.glob(f"*/{name}"))]
         for folder in self.feats.values():
             texts += [p for name in ("text", "tokens", "conf.yaml") for p in sorted(folder.glob(f"*/{name}"))]
         others = [*self.external.values(), *([self.published] if self.published else [])]
@@ -75,7 +76,7 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     first = [m for s in wanted.systems for m in wanted.models(s) if m.name == f"seed{wanted.seeds[0]}"]
     facts = tables.facts([conf.load(m / "conf.yaml") for m in first], len(wanted.folds), wanted.seeds)
     infos = {name: next(c.info for (_, n), c in cells.items() if n == name) for name in figures}
-    text = tables.document(facts, figures, infos, conflicts, published, wanted.roles["both"])
+    text = tables.document([*facts, *held_out(wanted, cells, speakers)], figures, infos, conflicts, published, wanted.roles["both"])
 
     stamp.unmark(out, DONE)
     with stamp.write_aside(out / "results.json") as f:
@@ -94,6 +95,15 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     pictures = sorted(p.name for p in out.glob("*.png"))
     stamp.mark_whole(out, inputs, ["results.json", "report.html", "RESULTS.md", *pictures], DONE)
     print(text)
+
+
+def held_out(wanted: Wanted, cells: Any, speakers: dict[str, str]) -> list[str]:
+    """The tables of a recipe whose folds are corpora, each left out in turn; nothing for others."""
+    from fas.report import collect, left_out
+
+    languages, genders = (collect.read_tables(wanted.datadir, name) for name in ("utt2lang", "spk2gender"))
+    lines = left_out.left_out_table(cells, wanted.folds, wanted.roles["both"], speakers, languages)
+    return ["", *lines, *left_out.by_gender_table(cells, wanted.folds, speakers, genders)] if lines else []
 
 
 def figures_of_sets(wanted: Wanted, cells: Any, speakers: dict[str, str]) -> dict[str, dict[str, dict[str, Any]]]:

@@ -1,0 +1,49 @@
+"""The table of corpora that are left out in turn."""
+
+import numpy as np
+
+from fas.report import left_out
+from fas.scoring.analysis import Cell, Hypotheses
+
+
+def cell(corpus: str, right: list[float], seeds: int = 2, protocol: str = "zero-shot") -> Cell:
+    """One speaker a share of `right`, ten utterances each, of which that share is right with every seed."""
+    made = Cell()
+    utts = [f"{corpus}{s}-{i}" for s in range(len(right)) for i in range(10)]
+    given = np.array([0 if i < round(10 * share) else 1 for share in right for i in range(10)])
+    for seed in range(1, seeds + 1):
+        hyp = Hypotheses(["angry", "sad"], utts, np.zeros(len(utts), int), given, np.eye(2)[given])
+        made.add(seed, hyp, {"protocol": protocol, "transductive": corpus == "moved"})
+    return made
+
+
+SPEAKERS = {f"{c}{s}-{i}": f"{c}{s}" for c in ("de", "pl") for s in range(3) for i in range(10)}
+LANGUAGES = {u: u[:2] for u in SPEAKERS}
+
+
+def test_the_mean_over_corpora_is_not_that_over_utterances() -> None:
+    cells = {
+        ("fas", "de"): cell("de", [1.0, 1.0, 1.0]),
+        ("fas", "pl"): cell("pl", [0.5]),
+        ("voice", "de"): cell("de", [0.9, 0.9, 0.9]),
+        ("voice", "pl"): cell("pl", [0.4]),
+        ("half", "de"): cell("de", [0.9, 0.9, 0.9]),
+    }
+    lines = left_out.left_out_table(cells, ["de", "pl"], "fas", SPEAKERS, LANGUAGES)
+    assert "| system | de (de, 30) | pl (pl, 10) | mean | 95 % interval | seeds averaged | against fas |" in lines
+    rows = {line.split(" | ")[0].strip("| "): line for line in lines if line.startswith("| ")}
+    assert rows["fas"].startswith("| fas | 100.00 ± 0.00 | 50.00 ± 0.00 | 75.00 ± 0.00 | 75.0 to 75.0 | 75.00 |")
+    assert "-10.0 (-10.0 to -10.0)" in rows["voice"]
+    assert "half" not in rows  # has not been tested on all
+
+
+def test_intervals_draw_speakers_within_each_corpus() -> None:
+    drawn = left_out.bootstrap([cell("de", [1.0, 0.0, 0.5]).correct(), cell("pl", [0.5]).correct()], SPEAKERS)
+    assert drawn.shape == (left_out.ROUNDS,) and abs(drawn.mean() - 0.5) < 0.01
+    assert drawn.min() == 0.25 and drawn.max() == 0.75
+
+
+def test_other_recipes_have_no_such_table() -> None:
+    cells = {("fas", "ravdess-test"): cell("de", [1.0], protocol="in-domain"), ("fas", "emodb"): cell("pl", [0.5])}
+    assert left_out.left_out_table(cells, ["1", "2"], "fas", SPEAKERS, LANGUAGES) == []
+    assert left_out.left_out_table(cells, [""], "fas", SPEAKERS, LANGUAGES) == []
