@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 from safetensors.torch import save
+from scipy.stats import binomtest
 
 from fas import __version__, conf, stamp
 from fas.apply import graph
@@ -63,8 +64,9 @@ def _described(model: Path) -> dict[str, Any]:
     described = conf.load(model / "conf.yaml")
     if described["system"] == "logreg":
         raise ConfError(f"{model}: the logistic regression is a yardstick and is not exported")
-    if described["norm"] == "speaker":
-        raise ConfError(f"{model}: needs all utterances of a speaker (norm: speaker), so it can't take one file")
+    if described["norm"] != "global":
+        says = f"needs all utterances of a {described['norm']} (norm: {described['norm']}), so it can't take one file"
+        raise ConfError(f"{model}: {says}; export one with norm: global, and see fas adapt")
     if described["choice"] == "random":
         raise ConfError(f"{model}: draws its tokens anew each time (choice: random), which no graph can")
     if "encoders" not in described:
@@ -109,6 +111,9 @@ def card(model: Path, described: dict[str, Any], labels: list[str], companions: 
     strict = {terms for terms in licences.values() if not terms.startswith(FREE)} or set(licences.values())
     shared = strict.pop() if len(strict) == 1 else ""
     results = [json.loads(p.read_text()) for p in sorted(model.glob("score/*/result.json"))]
+    for r in results:
+        share = binomtest(round(r["accuracy"] * r["n"]), r["n"]).proportion_ci(method="wilson")
+        r["interval"] = f"{100 * share.low:.1f} to {100 * share.high:.1f}"
     return page.ENVIRONMENT.get_template("card.md").render(
         described=described,
         labels=labels,

@@ -54,6 +54,32 @@ def left_out_table(
     ]
 
 
+def by_gender_table(
+    cells: dict[tuple[str, str], Cell], folds: list[str], speakers: dict[str, str], genders: dict[str, str]
+) -> list[str]:
+    """Accuracy on women's and men's voices of each held-out corpus; no lines where no speaker's gender is known.
+
+    genders: speaker -> f or m.
+    """
+    rows = []
+    for system, name in [(s, f) for s in dict.fromkeys(s for s, _ in cells) for f in folds if (s, f) in cells]:
+        correct = cells[system, name].correct()
+        of = {g: {u: v for u, v in correct.items() if genders.get(speakers[u]) == g} for g in "fm"}
+        if not (of["f"] and of["m"]):
+            continue
+        drawn = {g: bootstrap([own], speakers) for g, own in of.items()}
+        low, high = 100 * np.quantile(drawn["f"] - drawn["m"], (0.025, 0.975))
+        women, men = (100 * float(np.mean(list(of[g].values()))) for g in "fm")
+        people = {g: len({speakers[u] for u in own}) for g, own in of.items()}
+        shown = [f"{women:.2f} ({people['f']})", f"{men:.2f} ({people['m']})", f"{women - men:+.1f}"]
+        shown[-1] += f" ({low:+.1f} to {high:+.1f})"
+        rows.append(f"| {system} | {name} | {' | '.join(shown)} |")
+    if not rows:
+        return []
+    head = "| system | held out | women: accuracy % (speakers) | men | difference (95 % interval) |"
+    return ["### Women's and men's voices", "", head, "|---|---|---|---|---|", *rows, ""]
+
+
 def bootstrap(each: list[dict[str, float]], speakers: dict[str, str]) -> np.ndarray:
     """(ROUNDS,) the mean over corpora of the accuracy, with speakers drawn anew within each corpus (Efron 1979).
 

@@ -47,3 +47,12 @@ def test_other_recipes_have_no_such_table() -> None:
     cells = {("fas", "ravdess-test"): cell("de", [1.0], protocol="in-domain"), ("fas", "emodb"): cell("pl", [0.5])}
     assert left_out.left_out_table(cells, ["1", "2"], "fas", SPEAKERS, LANGUAGES) == []
     assert left_out.left_out_table(cells, [""], "fas", SPEAKERS, LANGUAGES) == []
+
+
+def test_women_and_men_are_told_apart() -> None:
+    cells = {("fas", "de"): cell("de", [1.0, 0.5, 0.5]), ("fas", "pl"): cell("pl", [0.5])}
+    genders = {"de0": "f", "de1": "m", "de2": "m", "pl0": "f"}
+    lines = left_out.by_gender_table(cells, ["de", "pl"], SPEAKERS, genders)
+    rows = [line for line in lines if "fas" in line]
+    assert rows == ["| fas | de | 100.00 (1) | 50.00 (2) | +50.0 (+50.0 to +50.0) |"]
+    assert left_out.by_gender_table(cells, ["de", "pl"], SPEAKERS, {}) == []
