@@ -48,6 +48,10 @@ class Remote:
         return made
 
 
+class Busy(requests.ConnectionError):
+    """The server is there and can't answer now, or broke off."""
+
+
 class Unreachable(FetchError):
     """The server could not be reached, or broke off too often: nothing is known against the file itself."""
 
@@ -87,15 +91,17 @@ def fetch(remote: Remote, target: Path, session: requests.Session | None = None,
     with stamp.locked(target.with_name(f".{target.name}.lock")):
         if target.exists() and (remote.size is None or target.stat().st_size == remote.size):
             return
-        failed = 0
+        failed, begun = 0, False
         while True:
             before = part.stat().st_size if part.exists() else 0
             try:
                 _transfer(remote, part, session, quiet)
                 break
             except NETWORK as e:
-                failed = failed + 1 if (part.stat().st_size if part.exists() else 0) <= before else 0
-                if failed >= TRIES:
+                grown = part.exists() and part.stat().st_size > before
+                begun = begun or grown or isinstance(e, Busy)
+                failed = 0 if grown else failed + 1
+                if failed >= TRIES or not begun:
                     kept = f"; {before} bytes are kept, and the next try goes on behind them" if before else ""
                     raise Unreachable(f"{remote.url}: {reason(e)}{kept}") from None
                 time.sleep(0 if not failed else 2 ** (failed - 1) * 0.25)
@@ -120,9 +126,9 @@ def _transfer(remote: Remote, part: Path, session: requests.Session, quiet: bool
     with opened(session, remote.url, headers) as response:
         if response.status_code == 416:  # there is nothing behind: another file, or whole already
             part.unlink()
-            raise requests.ConnectionError("the server has no rest of the file; from its start again")
+            raise Busy("the server has no rest of the file; from its start again")
         if response.status_code == 429 or response.status_code >= 500:  # busy, or broken for now
-            raise requests.ConnectionError(f"the server answers {response.status_code} {response.reason}")
+            raise Busy(f"the server answers {response.status_code} {response.reason}")
         if response.status_code not in (200, 206):
             raise FetchError(f"{remote.url}: the server answers {response.status_code} {response.reason}")
         if response.status_code == 200:
@@ -157,7 +163,7 @@ def _copy(
             out.write(block)
             bar.update(len(block))
         if whole is not None and out.tell() < whole:
-            raise requests.ConnectionError(f"broke off after {out.tell()} of {whole} bytes")
+            raise Busy(f"broke off after {out.tell()} of {whole} bytes")
 
 
 def _whole_size(remote: Remote, response: requests.Response, have: int) -> int | None:
