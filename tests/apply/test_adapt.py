@@ -9,7 +9,6 @@ import pytest
 import soundfile
 import torch
 import yaml
-from conftest import ENV, ROOT, run
 from safetensors.torch import load_file, save_file
 
 from fas.apply import adapt, box, predict
@@ -17,6 +16,7 @@ from fas.data import datadir
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.training import train
+from tests.conftest import ENV, ROOT, run
 
 EMOTIONS = ["angry", "happy", "sad"]
 
