@@ -1,47 +1,15 @@
 """Corpora that label tone and words apart, nEMO, and tables of many forms, on small trees in their own layouts."""
 
 import json
-import runpy
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 import yaml
 
 from fas.data import datadir
-
-ROOT = Path(__file__).parents[2]
-Prepare = Callable[..., Path]
-
-
-def wav(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, np.full(1600, 0.1), 16000)
-
-
-@pytest.fixture
-def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepare:
-    """local/<name>.py, or local/table.py with a conf, on tmp_path/corpora; the data directory."""
-
-    def call(name: str, table: bool = False, conf: Path | None = None) -> Path:
-        path = conf or ROOT / f"conf/corpora/{name}.yaml"
-        options = ["--conf", str(path)] if table else []
-        program = "table" if table else name
-        monkeypatch.setattr(sys, "argv", ["x", *options, str(tmp_path / "corpora"), str(tmp_path / "data")])
-        runpy.run_path(str(ROOT / "local" / f"{program}.py"), run_name="__main__")
-        return tmp_path / "data" / name
-
-    return call
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "corpora").mkdir()
-    return tmp_path / "corpora"
-
+from tests.conftest import ROOT
+from tests.data.conftest import Prepare
+from tests.data.sounds import wav
 
 EMOTIONTALK = [  # name, the voice's emotion, the words' emotion, words
     ("G00009/G00009_42/G00009_42_14/G00009_42_14_024", "neutral", "happy", "[over/]太好了[interrupted]"),
@@ -134,7 +102,7 @@ def test_emo_emilia_has_two_languages_and_its_sources_as_speakers(root: Path, pr
         rows.append({"index": index, "emotion": emotion, "wav": f"./Emo-Emilia/wav/{index}.wav", "text": "那 好"})
     table = root / "emo_emilia/Emo-Emilia-ALL.jsonl"
     table.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    data = datadir.read(prepare("emo_emilia", table=True))
+    data = datadir.read(prepare("table", "--conf", ROOT / "conf/corpora/emo_emilia.yaml", corpus="emo_emilia"))
     assert len(data) == 3 and len(set(data.utt2spk.values())) == 2
     assert data.utt2lang["emo_emiliaEN_B00011_S00350-EN_B00011_S00350_W000003"] == "en"
     assert sorted(data.utt2emo.values()) == ["angry", "disgust", "surprise"]
@@ -152,7 +120,7 @@ def test_nemos_own_table(root: Path, prepare: Prepare) -> None:
     wav(root / "nemo/samples/EB0_neutral_13.wav")
     wav(root / "nemo/samples/KS0_surprised_10.flac")  # many keep corpora so
     (root / "nemo/data.tsv").write_text(NEMO + "".join(lines), encoding="utf-8")
-    data = datadir.read(prepare("nemo", table=True))
+    data = datadir.read(prepare("table", "--conf", ROOT / "conf/corpora/nemo.yaml", corpus="nemo"))
     assert data.utt2spk == {"nemoEB0-neutral_13": "nemoEB0", "nemoKS0-surprised_10": "nemoKS0"}
     assert data.utt2emo["nemoKS0-surprised_10"] == "surprise"
     assert data.text["nemoKS0-surprised_10"] == "Kupiłem nową szafę."
@@ -179,7 +147,7 @@ def test_huggingfaces_metadata(root: Path, prepare: Prepare, tmp_path: Path) -> 
         "emotion": "label",
     }
     conf = write_conf(tmp_path / "hf.yaml", table="hf/metadata.csv", columns=columns, splits="own")
-    data = datadir.read(prepare("hf", True, conf))
+    data = datadir.read(prepare("table", "--conf", conf, corpus="hf"))
     assert data.utt2spk == {"hfs1-0001": "hfs1", "hfs2-0002": "hfs2"}
     assert datadir.read(data.path / "test").utts == ["hfs2-0002"]
 
@@ -198,7 +166,8 @@ def audformat(root: Path) -> dict[str, object]:
 
 def test_audformats_two_tables(root: Path, prepare: Prepare, tmp_path: Path) -> None:
     conf = write_conf(tmp_path / "af.yaml", **audformat(root))
-    assert datadir.read(prepare("af", True, conf)).utt2spk == {"af3-03a01Fa": "af3", "af8-08a01Wa": "af8"}
+    data = datadir.read(prepare("table", "--conf", conf, corpus="af"))
+    assert data.utt2spk == {"af3-03a01Fa": "af3", "af8-08a01Wa": "af8"}
 
 
 @pytest.mark.parametrize(
@@ -217,7 +186,7 @@ def test_tables_that_do_not_fit_together_are_named(
     conf = write_conf(tmp_path / "af.yaml", **audformat(root))
     (root / "af" / file).write_text(content)
     with pytest.raises(SystemExit, match=says):
-        prepare("af", True, conf)
+        prepare("table", "--conf", conf, corpus="af")
 
 
 @pytest.mark.parametrize(
@@ -237,4 +206,5 @@ def test_columns_that_can_not_be_are_named(
     (root / "x/t.csv").write_text("id,says\na_1,joy\n7_b,joy\n")
     columns = {"utt": "id", "wav": {"value": "a.wav"}, "speaker": speaker, "emotion": "says"}
     with pytest.raises(SystemExit, match=says):
-        prepare("x", True, write_conf(tmp_path / "x.yaml", table="x/t.csv", columns=columns))
+        conf = write_conf(tmp_path / "x.yaml", table="x/t.csv", columns=columns)
+        prepare("table", "--conf", conf, corpus="x")
