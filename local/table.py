@@ -5,7 +5,7 @@ local/table.py --conf conf/corpora/NAME.yaml [--labels seven|native] [--skip-mis
 
 The conf has the keys of every corpus and
   table: NAME/metadata.csv      below CORPORA; wav paths are relative to its folder
-  join: {table: files.csv, on: file}   a second table in the same folder whose row of the same `file` adds its columns
+  join: {table: files.csv, by: file}   a second table in the same folder whose row of the same `file` adds its columns
   columns:                      what each field is taken from
     utt, wav, speaker, emotion  needed
     words_emotion, text, language, sex, split (train, dev, test), fold (in which it is tested, from 1)
@@ -95,9 +95,9 @@ def joined(path: Path, corpus: Corpus, columns: list[str]) -> Iterator[tuple[str
     if not corpus.join:
         yield from releases.read_rows(path, columns)
         return
-    if set(corpus.join) != {"table", "on"}:
-        raise ConfError(f"join: give {{table: file, on: column}}, not {corpus.join}")
-    other, key = path.parent / corpus.join["table"], corpus.join["on"]
+    if set(corpus.join) != {"table", "by"}:
+        raise ConfError(f"join: give {{table: file, by: column}}, not {corpus.join}")
+    other, key = path.parent / corpus.join["table"], corpus.join["by"]
     added: dict[str, dict[str, str]] = {}
     for where, row in releases.read_rows(other, [key]):
         if row[key].strip() in added:

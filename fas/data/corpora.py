@@ -58,7 +58,7 @@ class Corpus:
     longest: conf.Number = 3600.0  # seconds; an utterance that lasts longer is not one
     sentences: dict[str, str] = field(default_factory=dict)  # code in file names -> what was said
     table: str = ""  # local/table.py: its path below CORPORA
-    join: dict[str, str] = field(default_factory=dict)  # local/table.py: a second table in its folder, the column `on`
+    join: dict[str, str] = field(default_factory=dict)  # local/table.py: a second table in its folder, the column `by`
     columns: dict[str, Any] = field(default_factory=dict)  # local/table.py
     speakers: dict[str, str] = field(default_factory=dict)  # local/emobox.py: dataset -> pattern of the key
     languages: dict[str, str] = field(default_factory=dict)  # local/emobox.py: dataset -> language

@@ -161,7 +161,7 @@ def audformat(root: Path) -> dict[str, object]:
     (root / "af/db.files.csv").write_text("\n".join(rows))
     columns = {"utt": {"column": "file", "pattern": "^wav/(.*)[.]wav$"}, "wav": "file"}
     columns |= {"speaker": "speaker", "emotion": "emotion"}
-    return {"table": "af/db.emotion.csv", "join": {"table": "db.files.csv", "on": "file"}, "columns": columns}
+    return {"table": "af/db.emotion.csv", "join": {"table": "db.files.csv", "by": "file"}, "columns": columns}
 
 
 def test_audformats_two_tables(root: Path, prepare: Prepare, tmp_path: Path) -> None:

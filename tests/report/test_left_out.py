@@ -1,9 +1,14 @@
 """The table of corpora that are left out in turn."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 
 from fas.report import left_out
 from fas.scoring.analysis import Cell, Hypotheses
+from tests.conftest import run
+from tests.training.test_several_corpora import LABELS, corpus
 
 
 def cell(corpus: str, right: list[float], seeds: int = 2, protocol: str = "zero-shot") -> Cell:
@@ -56,3 +61,29 @@ def test_women_and_men_are_told_apart() -> None:
     rows = [line for line in lines if "fas" in line]
     assert rows == ["| fas | de | 100.00 (1) | 50.00 (2) | +50.0 (+50.0 to +50.0) |"]
     assert left_out.by_gender_table(cells, ["de", "pl"], SPEAKERS, {}) == []
+
+
+def test_the_programs_leave_each_corpus_out_in_turn(tmp_path: Path, python_path: None) -> None:
+    """Folds that are named after corpora, by train, score and report; the third corpus has no sad."""
+    for name, emotions in (("de", LABELS), ("pl", LABELS), ("en", LABELS[:2])):
+        data = corpus(tmp_path, name, emotions, 24)
+        (data / "utt2lang").write_text("".join(f"{line.split()[0]} {name}\n" for line in (data / "utt2emo").open()))
+    text = "system: logreg\nstreams: {acoustic: {feats: ssl}}\n"
+    (tmp_path / "logreg.yaml").write_text(text)
+    (tmp_path / "logreg_corpus.yaml").write_text(text + "norm: corpus\n")
+    confs, feats = [tmp_path / f"{s}.yaml" for s in ("logreg", "logreg_corpus")], f"ssl={tmp_path / 'dump'}"
+    model = tmp_path / "exp/{system}/fold{fold}"
+    for held in ("de", "pl", "en"):
+        others = [tmp_path / "data" / n for n in ("de", "pl", "en") if n != held]
+        sets = ["--train", others[0], "--dev", others[1], "--folds", held, "--seeds", "1", "--out", model]
+        done = run(sys.executable, "-m", "fas.bin.train", "--conf", *confs, "--feats", feats, *sets)
+        assert done.returncode == 0, done.stderr
+    folds = ["--folds", "de pl en", "--seeds", "1", "--systems", "logreg logreg_corpus", "--model", model]
+    done = run(sys.executable, "-m", "fas.bin.score", "--feats", feats, "--zero-shot", *folds, tmp_path / "data/{fold}")
+    assert done.returncode == 0, done.stderr
+    done = run(sys.executable, "-m", "fas.bin.report", "--out", tmp_path / "exp", "--datadir", tmp_path / "data",
+               "--feats", feats, "--reference", "logreg", *folds)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    results = (tmp_path / "exp/RESULTS.md").read_text()
+    assert "| system | de (de, 24) | pl (pl, 24) | en (en, 24) | mean |" in results
+    assert "| logreg_corpus *transductive* |" in results and "Labels that may be given: angry, happy." in results
