@@ -7,7 +7,7 @@ recordings instead, and nothing else of the model changes. What is predicted of 
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from fas import conf, stamp
 from fas.apply import graph
+from fas.apply.inputs import sets
 from fas.apply.predict import FAS
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
@@ -44,6 +45,22 @@ class Sums:
         """Mean and standard deviation, each (D,)."""
         mean = self.total / self.count
         return mean.float(), (self.square / self.count - mean.square()).clamp(min=0).sqrt().float()
+
+
+class Recordings:
+    """The sets of the inputs, counted as they pass; inputs that can't be used are named."""
+
+    def __init__(self, inputs: list[str]):
+        self.inputs, self.count, self.failed = inputs, 0, 0
+
+    def __iter__(self) -> Iterator[DataDir]:
+        for part in sets(self.inputs, None):
+            if isinstance(part, Exception):
+                self.failed += 1
+                stamp.log(f"error: {part}")
+            else:
+                self.count += len(part)
+                yield part
 
 
 def measure(model: FAS, sets: Iterable[DataDir]) -> float:

@@ -7,13 +7,10 @@ gains; it needs some minutes of the speech that the model is for, of all kinds t
 
 import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from fas import cli, stamp
 from fas.apply import box
-from fas.bin.predict import sets
-from fas.data.datadir import DataDir
 
 
 def run() -> None:
@@ -27,7 +24,7 @@ def run() -> None:
     from fas.apply.predict import FAS
 
     model = FAS.load(box.chosen(args.model), args.device)
-    recordings = Recordings(args.inputs)
+    recordings = adapt.Recordings(args.inputs)
     minutes = adapt.measure(model, recordings)
     adapt.write(model, args.out, minutes, recordings.count)
     stamp.log(f"{args.out}: adapted to {recordings.count} recordings, {minutes:.1f} minutes of speech")
@@ -35,22 +32,6 @@ def run() -> None:
         stamp.log(f"{adapt.ENOUGH:g} minutes would be better")
     if recordings.failed:
         sys.exit(f"error: {recordings.failed} of the inputs could not be used; they are named above")
-
-
-class Recordings:
-    """The sets of the inputs, counted as they pass; inputs that can't be used are named."""
-
-    def __init__(self, inputs: list[str]):
-        self.inputs, self.count, self.failed = inputs, 0, 0
-
-    def __iter__(self) -> Iterator[DataDir]:
-        for part in sets(self.inputs, None):
-            if isinstance(part, Exception):
-                self.failed += 1
-                stamp.log(f"error: {part}")
-            else:
-                self.count += len(part)
-                yield part
 
 
 if __name__ == "__main__":

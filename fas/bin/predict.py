@@ -11,22 +11,16 @@ is then 1.
 
 import argparse
 import csv
-import itertools
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fas import cli, stamp
 from fas.apply import box
-from fas.data import datadir
-from fas.errors import AudioError, DataError
 
 if TYPE_CHECKING:
     from fas.apply.predict import Prediction
-
-SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".au"}  # and audio.CONTAINERS
 
 
 def run() -> None:
@@ -44,13 +38,14 @@ def run() -> None:
         parser.error("- (names on standard input) stands alone")
     if "-" in args.inputs and args.adapt:
         parser.error("--adapt needs all inputs at once, not names on standard input")
+    from fas.apply import inputs
     from fas.apply.predict import FAS
 
     model = FAS.load(box.chosen(args.model), args.device)
     labels = args.labels.split()
     write = csv_writer(model.labels) if args.format == "csv" else {"text": write_text, "json": write_json}[args.format]
     failed = 0
-    parts = sets(args.inputs, args.language)
+    parts = inputs.sets(args.inputs, args.language)
     if args.adapt:
         from fas.apply import adapt
 
@@ -67,51 +62,6 @@ def run() -> None:
             write(prediction)
     if failed:
         sys.exit(f"error: {failed} of the inputs could not be used; they are named above")
-
-
-def sets(inputs: list[str], language: str | None) -> Iterator[datadir.DataDir | Exception]:
-    """The inputs as sets to predict together, and what is wrong with those that can't be used."""
-    from fas.apply.predict import AT_ONCE
-
-    if inputs == ["-"]:
-        yield from usable((line.rstrip("\n") for line in sys.stdin if line.strip()), language, 1)
-        return
-    kinds = itertools.groupby(inputs, lambda name: (Path(name) / "wav.scp").exists())
-    for is_set, names in kinds:
-        if is_set:
-            yield from (datadir.read(Path(name)) for name in names)
-        else:
-            yield from usable(itertools.chain.from_iterable(map(within, names)), language, AT_ONCE)
-
-
-def within(name: str) -> Iterable[str]:
-    """The audio files of a folder and of those in it, or the file itself. Raises DataError for an empty folder."""
-    from fas.data.audio import CONTAINERS
-
-    if not Path(name).is_dir():
-        return [name]
-    found = [str(p) for p in sorted(Path(name).rglob("*")) if p.suffix.lower() in (*SUFFIXES, *CONTAINERS)]
-    if not found:
-        raise DataError([f"{name}: no audio file in this folder"])
-    return found
-
-
-def usable(paths: Iterable[str], language: str | None, at_once: int) -> Iterator[datadir.DataDir | Exception]:
-    """Files that can be decoded, some at once, and the error of each that can't."""
-    from fas.apply.predict import files
-
-    good: list[str] = []
-    for path in paths:
-        try:
-            files([path], language)
-            good.append(path)
-        except AudioError as e:
-            yield e
-        if len(good) == at_once:
-            yield files(good, language)
-            good = []
-    if good:
-        yield files(good, language)
 
 
 def write_text(p: "Prediction") -> None:

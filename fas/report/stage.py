@@ -76,7 +76,8 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     first = [m for s in wanted.systems for m in wanted.models(s) if m.name == f"seed{wanted.seeds[0]}"]
     facts = tables.facts([conf.load(m / "conf.yaml") for m in first], len(wanted.folds), wanted.seeds)
     infos = {name: next(c.info for (_, n), c in cells.items() if n == name) for name in figures}
-    text = tables.document([*facts, *held_out(wanted, cells, speakers)], figures, infos, conflicts, published, wanted.roles["both"])
+    above = [*facts, *held_out(wanted, cells, speakers)]
+    text = tables.document(above, figures, infos, conflicts, published, wanted.roles["both"])
 
     stamp.unmark(out, DONE)
     with stamp.write_aside(out / "results.json") as f:
