@@ -15,7 +15,8 @@ from fas.apply import adapt, box, predict
 from fas.data import datadir
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
-from fas.training import train
+from fas.training import checkpoint
+from fas.training.confs import settings_of
 from tests.conftest import ENV, ROOT, run
 
 EMOTIONS = ["angry", "happy", "sad"]
@@ -35,7 +36,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, tiny_en: Path) -> Path:
         "exported": "0",
     }
     torch.manual_seed(0)
-    head = train.build_model(train.settings_of(described), described["dims"], len(EMOTIONS))
+    head = checkpoint.build_model(settings_of(described), described["dims"], len(EMOTIONS))
     for part in (folder, folder / "voice"):
         part.mkdir()
         (part / "conf.yaml").write_text(yaml.safe_dump(described))

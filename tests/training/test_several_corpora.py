@@ -10,7 +10,7 @@ from fas.data import tables
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.features import ark
-from fas.training import train
+from fas.training import confs, train
 from fas.training.dataset import Dataset, Source
 
 LABELS = ["angry", "happy", "sad"]
@@ -95,10 +95,10 @@ def test_statistics_of_each_corpus(dirs: list[Path]) -> None:
         assert np.abs(moments[data.corpus_of == number].mean(0)).max() < 1e-6
 
 
-def settings(tmp_path: Path, more: str) -> train.TrainConf:
+def settings(tmp_path: Path, more: str) -> confs.TrainConf:
     text = "streams: {acoustic: {feats: ssl}}\nwidth: 16\nheads: 2\nbatch: 16\nlr: 1.0e-2\nepochs: 4\nkeep: last\n"
     (tmp_path / "conf.yaml").write_text(text + more)
-    return train.load_conf(tmp_path / "conf.yaml")
+    return confs.load_conf(tmp_path / "conf.yaml")
 
 
 @pytest.mark.parametrize("more", ["", "balance: corpus\n", "mixup: 0.4\nlabel_smoothing: 0.1\n", "norm: corpus\n"])
@@ -126,5 +126,5 @@ def test_statistics_of_its_own_bring_an_unseen_corpus_home(dirs: list[Path], tmp
 
 def test_what_is_none_of_the_choices_is_named(tmp_path: Path) -> None:
     for more in ("norm: room\n", "balance: speaker\n"):
-        with pytest.raises(ConfError, match=f"{more.partition(':')[0]} is one of"):
+        with pytest.raises(ConfError, match=f"{more.partition(':')[0]} must be"):
             settings(tmp_path, more)
