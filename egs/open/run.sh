@@ -14,6 +14,7 @@ download=false  # fetch corpora that are not there, where they can be fetched
 accept_licence=  # corpora whose licences, which forbid some use, you accept, a list with commas
 skip_bad=false  # leave out utterances whose audio can't be used
 datadir=data  # data directories
+dumpdir=dump  # features
 expdir=exp  # models and results
 ssl_conf=../../conf/ssl/whisper_base_block1_2_3.yaml  # acoustic encoder
 whisper_conf=../../conf/whisper/base.yaml  # transcripts and semantic encoder
@@ -29,7 +30,7 @@ within() { ((stage <= $1 && $1 <= stop_stage)); }
 systems=(voice fas logreg voice_corpus fas_corpus logreg_corpus)
 confs=("${systems[@]/#/conf/}")
 run() {
-  ../../run.sh --skip-bad "$skip_bad" --datadir "$datadir" --expdir "$expdir" --seeds "$seeds" --ssl-conf "$ssl_conf" \
+  ../../run.sh --skip-bad "$skip_bad" --datadir "$datadir" --dumpdir "$dumpdir" --expdir "$expdir" --seeds "$seeds" --ssl-conf "$ssl_conf" \
     --whisper-conf "$whisper_conf" --text-conf "$text_conf" --fas-conf "${confs[*]/%/.yaml}" ${options[@]+"${options[@]}"} "$@"
 }
 subsets() {  # those of these corpora that they have, a list: subsets "train test" ravdess emodb
@@ -73,14 +74,19 @@ if within 4; then
       --dev-sets "$(subsets dev "${others[@]}")"
   done
 fi
-if within 6; then run --stage 6 --folds "${present[*]}" --zero-shot-sets "{fold}"; fi
+encoders=$(basename "$ssl_conf" .yaml)-$(basename "$whisper_conf" .yaml)-$(basename "$text_conf" .yaml)
+if within 6; then
+  run --stage 6 --folds "${present[*]}" --zero-shot-sets "{fold}"
+  "$FAS_PYTHON" ../../local/open_adapt.py --model "$expdir/{system}-$encoders/fold{fold}" --systems "voice fas" \
+    --seeds "$seeds" --feats "ssl=$dumpdir/ssl/$(basename "$ssl_conf" .yaml)" \
+    --feats "whisper=$dumpdir/whisper/$(basename "$whisper_conf" .yaml)" --datadir "$datadir" --out "$expdir/ADAPT.md" "${present[@]}"
+fi
 
 # One model on all, for use; its test speakers are never heard
 run "${later[@]}" --expdir "$expdir/all" --train-sets "$(subsets train "${present[@]}")" \
   --dev-sets "$(subsets dev "${present[@]}")" --test-sets "$(subsets test "${present[@]}")"
 
 # What the words say, from written text: acted corpora say the same sentences in every emotion
-encoders=$(basename "$ssl_conf" .yaml)-$(basename "$whisper_conf" .yaml)-$(basename "$text_conf" .yaml)
 companions=(--voice "$expdir/all/voice-$encoders/seed${seeds%% *}")
 if ((${#written[@]})); then
   run "${later[@]}" --expdir "$expdir/words" --fas-conf conf/words.yaml --reference words --train-sets goemotions/train \

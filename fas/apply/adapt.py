@@ -13,10 +13,11 @@ from pathlib import Path
 
 import yaml
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, float16
 
 from fas import conf, stamp
 from fas.apply import graph
+from fas.apply.export import half
 from fas.apply.inputs import sets
 from fas.apply.predict import FAS
 from fas.data.datadir import DataDir
@@ -97,7 +98,8 @@ def write(model: FAS, out: Path, minutes: float, recordings: int) -> None:
     for name, (head, _) in model.heads.items():
         folder = aside / name
         stored = load_file(folder / "model.safetensors")
-        state = {k: v.cpu().to(stored[k].dtype).contiguous() for k, v in head.state_dict().items()}
+        small = next(iter(stored.values())).dtype == float16
+        state = {k: (half(v) if small else v).cpu().contiguous() for k, v in head.state_dict().items()}
         (folder / "model.safetensors").write_bytes(save(state))
         if (folder / "model.onnx").exists():
             graph.write(head.cpu().eval(), folder / "model.onnx")

@@ -11,9 +11,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from safetensors.torch import save
 from scipy.stats import binomtest
+from torch import Tensor
 
 from fas import __version__, conf, stamp
 from fas.apply import graph
@@ -58,6 +60,12 @@ def export(model: Path, out: Path, companions: dict[str, Path], small: bool = Fa
     os.rename(aside, out)
 
 
+def half(value: Tensor) -> Tensor:
+    """In half precision; what is too large for it is the largest that it has."""
+    limits = torch.finfo(torch.float16)
+    return value.clamp(limits.min, limits.max).half()
+
+
 def _described(model: Path) -> dict[str, Any]:
     if not (model / "best.pt").is_file():
         raise ConfError(f"{model}: no trained model (best.pt, conf.yaml); run stage 4 first")
@@ -95,7 +103,7 @@ def _write(model: Path, described: dict[str, Any], labels: str, out: Path, small
     weights = checkpoint.load(model / "best.pt")
     head = checkpoint.build_model(settings_of(described), weights["dims"], len(labels.split()))
     head.load_state_dict(weights["state"])
-    state = {k: (v.half() if small else v).contiguous() for k, v in head.state_dict().items()}
+    state = {k: (half(v) if small else v).contiguous() for k, v in head.state_dict().items()}
     (out / "model.safetensors").write_bytes(save(state))
     if not small:
         graph.write(head.eval(), out / "model.onnx")

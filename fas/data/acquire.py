@@ -104,7 +104,7 @@ def place(item: Download, remote: Remote, kept: Path, out: Path, session: reques
     if archives.is_archive(file.name):
         archives.unpack(file, out, item.strip, item.only, item.nested)
     else:
-        os.link(file, out / file.name)
+        shutil.copy2(file, out / file.name)
 
 
 def remotes(item: Download, session: requests.Session) -> Iterator[Remote]:
@@ -170,7 +170,7 @@ def fetch_pointers(item: Download, out: Path, kept: Path, session: requests.Sess
                 bar.update()
     for path, (oid, _) in pointers.items():
         path.unlink()
-        os.link(kept / oid, path)
+        shutil.copy2(kept / oid, path)
 
 
 def ask_lfs(repository: str, objects: list[tuple[str, int]], session: requests.Session) -> Iterator[Remote]:

@@ -21,12 +21,14 @@ SAVE_EVERY = 10  # seconds between checkpoints of a running training
 
 
 @torch.inference_mode()
-def posteriors(model: FASHead, data: Dataset, device: str, batch: int = 256) -> np.ndarray:
-    """(utterances, classes) float64 softmax outputs, in the dataset's order."""
+def posteriors(
+    model: FASHead, data: Dataset, device: str, batch: int = 256, order: np.ndarray | None = None
+) -> np.ndarray:
+    """(utterances, classes) float64 softmax outputs, in the dataset's order or in that of the numbers given."""
     torch.manual_seed(0)  # for a random choice of tokens
     model.eval()
     made = []
-    for part in data.batches(batch):
+    for part in data.batches(batch, order):
         part = part.to(device)
         made.append(model.fuse(part.patches, part.lengths).double().softmax(-1).cpu())
     return torch.cat(made).numpy()
