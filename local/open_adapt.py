@@ -80,9 +80,10 @@ def run() -> None:
     parser.add_argument("names", nargs="+", metavar="NAME")
     args = parser.parse_args()
     feats, seeds = cli.parse_feats(args.feats), args.seeds.split()
-    says = "Accuracy % on a corpus that was left out, by the minutes of unlabelled speech of its other speakers that the "
-    says += "input statistics are measured on (0: the training's)."
-    lines = ["## Adaptation without labels", "", says, "", f"| system | minutes measured | {' | '.join(args.names)} | mean |"]
+    says = "Accuracy % on a corpus that was left out, by the minutes of unlabelled speech of its other speakers that "
+    says += "the input statistics are measured on (0: the training's)."
+    lines = ["## Adaptation without labels", "", says, ""]
+    lines.append(f"| system | minutes measured | {' | '.join(args.names)} | mean |")
     lines.append("|---" * (3 + len(args.names)) + "|")
     for system in args.systems.split():
         found = []
