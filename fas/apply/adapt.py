@@ -23,8 +23,8 @@ from fas.apply.predict import FAS
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 
-LEAST = 1.0  # minutes of speech; fewer make a model worse as often as better (docs/open.md)
-ENOUGH = 5.0  # minutes; more change nothing that could be measured
+LEAST = 1.0  # minutes of speech
+ENOUGH = 5.0  # minutes; what more or less gain is measured by local/open_adapt.py
 
 
 @dataclass
