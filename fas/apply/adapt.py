@@ -81,7 +81,7 @@ def measure(model: FAS, sets: Iterable[DataDir]) -> float:
     if seconds < 60 * LEAST:
         raise ConfError(
             f"{seconds / 60:.1f} minutes of recordings are too few to measure: {LEAST:g} are needed, and {ENOUGH:g} "
-            "are enough; give more, or use the model as it is"
+            "are better; give more, or use the model as it is"
         )
     for (name, stream), sum_ in sums.items():
         model.heads[name][0].set_statistics(stream, *sum_.statistics())
