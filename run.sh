@@ -27,13 +27,15 @@ fas_conf=$(as_word "$FAS_ROOT")/conf/fas/fas.yaml  # systems to train, a list
 seeds="1 2 3"  # seeds, a list
 folds=  # folds, a list; none: the sets have no folds
 corpora=corpora  # folder that holds the corpora
+download=false  # fetch corpora that are not there, where they can be fetched
+accept_licence=  # corpora whose licences, which forbid some use, you accept, a list with commas
 datadir=data  # data directories
 dumpdir=dump  # features
 expdir=exp  # models and results
 num_gpus=1  # GPUs that share each training
 skip_bad=false  # leave out utterances whose audio can't be used, listed in data/<set>/{dropped,skipped}; else errors
 allow_pipes=false  # run the commands that stand in wav.scp; else they are errors
-prepare=  # data preparation, run as: PREPARE [--skip-bad true] CORPORA DATADIR NJ
+prepare=  # data preparation, run as: PREPARE [--skip-bad true] [--download true ...] CORPORA DATADIR NJ
 sets=  # data directories to extract features of, a list
 train_sets=  # training sets, a list
 dev_sets=  # dev sets, a list
@@ -98,6 +100,7 @@ if within 0; then
   if [[ -n $prepare ]]; then
     read -a prepare_command <<<"$prepare"
     if $skip_bad; then prepare_command+=(--skip-bad true); fi
+    if $download; then prepare_command+=(--download true --accept-licence "$accept_licence"); fi
     "${prepare_command[@]}" "$corpora" "$datadir" "$nj"
   fi
   check=(--audio)
@@ -107,11 +110,13 @@ if within 0; then
   end 0
 fi
 
+is_written() { [[ -f $datadir/$1/text && ! -f $datadir/$1/wav.scp ]]; }  # text that nobody spoke
 audio=(--nj "$nj" --cmd "$gpu_cmd" --allow-pipes "$allow_pipes")
 if within 1; then
   for conf in "${acoustic[@]}"; do
     begin 1 "ssl ($(conf_name "$conf"))"
     for name in ${set_list[@]+"${set_list[@]}"}; do
+      if is_written "$name"; then continue; fi
       "$FAS_ROOT/steps/extract_ssl.sh" "${audio[@]}" --conf "$conf" "$datadir/$name" "$dumpdir/ssl/$(conf_name "$conf")/$name"
     done
   done
@@ -121,6 +126,7 @@ fi
 if within 2; then
   begin 2 "whisper ($(conf_name "$whisper_conf"))"
   for name in ${set_list[@]+"${set_list[@]}"}; do
+    if is_written "$name"; then continue; fi
     "$FAS_ROOT/steps/transcribe.sh" "${audio[@]}" --conf "$whisper_conf" "$datadir/$name" "$whisper/$name"
   done
   end 2
@@ -140,10 +146,10 @@ if within 3; then
     "$FAS_ROOT/steps/learn_text.sh" --conf "$text_conf" --transcripts "$whisper" "$model" "${train_list[@]}"
   fi
   for name in ${set_list[@]+"${set_list[@]}"}; do
-    if [[ ! -f $whisper/$name/text ]]; then
-      echo "$0: $whisper/$name/text is missing; run stage 2 first" >&2; exit 1
-    fi
-    "$FAS_ROOT/steps/embed_text.sh" --nj "$nj" --cmd "$cpu_cmd" --conf "$text_conf" --text "$whisper/$name/text" \
+    said=$whisper/$name/text
+    if is_written "$name"; then said=$datadir/$name/text; fi
+    if [[ ! -f $said ]]; then echo "$0: $said is missing; run stage 2 first" >&2; exit 1; fi
+    "$FAS_ROOT/steps/embed_text.sh" --nj "$nj" --cmd "$cpu_cmd" --conf "$text_conf" --text "$said" \
       --model "$model" "$datadir/$name" "$text/$name"
   done
   end 3

@@ -11,6 +11,7 @@ PROGRAMS = {
     "annotate": "a local page where listeners label utterances",
     "agree": "how far listeners agree, and labels from their answers",
     "record": "a local page where people record the lines of a conflict set",
+    "adapt": "a model brought to the level of one's own recordings, without labels",
     "export": "a trained model as a folder that stands alone",
     "data": "validate, split, cut and sort data directories",
     "extract": "one encoder over one set: frames, transcripts, token vectors",

@@ -13,6 +13,8 @@ from pathlib import Path
 from fas.data import corpora, prepare, releases, splits
 from fas.data.corpora import Corpus, Utterance
 
+MEN = ("03", "10", "11", "12", "15")  # of the ten speakers
+
 
 def emodb(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
     """Utterances in the order of their files."""
@@ -27,6 +29,7 @@ def emodb(folder: Path, corpus: Corpus) -> Iterator[Utterance]:
             wav=path,
             emotion=name[5],
             text=corpus.sentences.get(name[2:5], ""),
+            sex="m" if name[:2] in MEN else "f",
             fold=fold_of(name),
         )
 

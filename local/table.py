@@ -5,17 +5,24 @@ local/table.py --conf conf/corpora/NAME.yaml [--labels seven|native] [--skip-mis
 
 The conf has the keys of every corpus and
   table: NAME/metadata.csv      below CORPORA; wav paths are relative to its folder
-  columns:                      a column's name, {value: x} for the same in every row, or {column: c, map: {a: b}}
+  join: {table: files.csv, by: file}   a second table in the same folder whose row of the same `file` adds its columns
+  columns:                      what each field is taken from
     utt, wav, speaker, emotion  needed
     words_emotion, text, language, sex, split (train, dev, test), fold (in which it is tested, from 1), channel (of
     its audio, from 1)
-NAME, the conf's own, becomes the corpus.
+A field is taken from
+  a column's name: file_id
+  a template of columns: "samples/{file_id}.wav"
+  {value: en}: the same in every row
+  {column: file_id, pattern: "^([^_]+)_", map: {a: b}}: a column or template, of it what the pattern's groups match
+    (joined; each must match), and of that the translation where there is one; pattern and map may be left out
+Blanks around a cell don't count. NAME, the conf's own, becomes the corpus.
 """
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from fas import cli
 from fas.data import corpora, prepare, releases
@@ -24,34 +31,105 @@ from fas.errors import ConfError, DataError
 
 NEEDED = ("utt", "wav", "speaker", "emotion")
 OPTIONAL = ("words_emotion", "text", "language", "sex", "split", "fold", "channel")
+PLACE = re.compile(r"\{([^{}]+)\}")
 
 
-def column_map(path: Path, corpus: Corpus) -> dict[str, dict[str, Any]]:
-    """Field -> {value} or {column, map}. Raises ConfError for what is not understood."""
+@dataclass(frozen=True)
+class Spec:
+    """Where a field comes from: a value, or a column or template, what is cut out of it and how that is translated."""
+
+    value: str | None = None
+    column: str = ""
+    pattern: re.Pattern[str] | None = None
+    map: dict[str, str] = field(default_factory=dict)
+
+    def columns(self) -> list[str]:
+        """The columns that it reads."""
+        return PLACE.findall(self.column) or ([self.column] if self.column else [])
+
+    def take(self, row: dict[str, str]) -> str:
+        """The field of a row. Raises ValueError where the pattern finds nothing."""
+        if self.value is not None:
+            return self.value
+        if PLACE.search(self.column):
+            cell = PLACE.sub(lambda place: row[place[1]].strip(), self.column)
+        else:
+            cell = row[self.column].strip()
+        if self.pattern and cell:
+            found = self.pattern.search(cell)
+            if not found or None in found.groups():
+                raise ValueError(f"{cell!r} does not match the pattern {self.pattern.pattern!r}")
+            cell = "".join(found.groups()) if found.groups() else found[0]
+        return self.map.get(cell, cell).strip()
+
+
+def column_map(path: Path, corpus: Corpus) -> dict[str, Spec]:
+    """Field -> where it comes from. Raises ConfError for what is not understood."""
     columns = corpus.columns
     if not corpus.table or not isinstance(columns, dict):
         says = f"needs table, the file's path below CORPORA, and columns; or write local/{path.stem}.py"
         raise ConfError(f"{path}: {says}")
     if wrong := [n for n in NEEDED if n not in columns] + sorted(columns.keys() - {*NEEDED, *OPTIONAL}):
         raise ConfError(f"{path}: columns: {' '.join(wrong)}: needed are {NEEDED}, known too {OPTIONAL}")
-    specs = {name: spec if isinstance(spec, dict) else {"column": spec} for name, spec in columns.items()}
-    for name, spec in specs.items():
-        if set(spec) not in ({"value"}, {"column"}, {"column", "map"}):
-            raise ConfError(f"{path}: columns: {name}: give a column's name, {{value: x}} or {{column: c, map: ...}}")
-    return specs
+    return {name: spec_of(entry, f"{path}: columns: {name}") for name, entry in columns.items()}
 
 
-def table(path: Path, corpus_name: str, corpus: Corpus, specs: dict[str, dict[str, Any]]) -> Iterator[Utterance]:
+def spec_of(entry: object, where: str) -> Spec:
+    """One entry of `columns`. Raises ConfError."""
+    known = {"column", "pattern", "map"}
+    if not isinstance(entry, dict):
+        return Spec(column=str(entry))
+    if set(entry) == {"value"}:
+        return Spec(value=str(entry["value"]))
+    if "column" not in entry or set(entry) - known or not isinstance(entry.get("map", {}), dict):
+        raise ConfError(f"{where}: give a column's name, {{value: x}} or {{column: c, pattern: ..., map: ...}}")
+    try:
+        pattern = re.compile(str(entry["pattern"])) if "pattern" in entry else None
+    except re.error as e:
+        raise ConfError(f"{where}: pattern: not a regular expression ({e})") from None
+    translated = {str(k): str(v) for k, v in entry.get("map", {}).items()}
+    return Spec(column=str(entry["column"]), pattern=pattern, map=translated)
+
+
+def joined(path: Path, corpus: Corpus, columns: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Rows of the table, with those of the second one behind where the conf joins one. Raises DataError, ConfError."""
+    if not corpus.join:
+        yield from releases.read_rows(path, columns)
+        return
+    if set(corpus.join) != {"table", "by"}:
+        raise ConfError(f"join: give {{table: file, by: column}}, not {corpus.join}")
+    other, key = path.parent / corpus.join["table"], corpus.join["by"]
+    added: dict[str, dict[str, str]] = {}
+    for where, row in releases.read_rows(other, [key]):
+        if row[key].strip() in added:
+            raise DataError([f"{where}: {row[key].strip()!r} stands in another row too; keep one"])
+        added[row[key].strip()] = row
+    own = list(releases.read_rows(path, [key]))
+    if own and (twice := (own[0][1].keys() & next(iter(added.values()), {}).keys() & set(columns)) - {key}):
+        raise DataError([f"{path} and {other}: both have the column {name!r}; rename one" for name in sorted(twice)])
+    if lost := [(where, row[key].strip()) for where, row in own if row[key].strip() not in added]:
+        raise DataError([f"{where}: {name!r} is not in {other}" for where, name in lost])
+    for where, row in own:
+        whole = added[row[key].strip()] | row
+        if lacking := [name for name in columns if name not in whole]:
+            raise DataError([f"{path}: neither it nor {other} has a column {name!r}" for name in lacking])
+        yield where, whole
+
+
+def table(path: Path, corpus_name: str, corpus: Corpus, specs: dict[str, Spec]) -> Iterator[Utterance]:
     """Utterances in the order of the rows. Raises DataError by file and line for cells that can't be used."""
     if not path.is_file():
         raise corpus.missing(f"{path}: no such file")
-    columns = [spec["column"] for spec in specs.values() if "column" in spec]
+    columns = sorted({column for spec in specs.values() for column in spec.columns()})
     problems = []
-    for where, row in releases.read_rows(path, columns):
+    for where, row in joined(path, corpus, columns):
         cell = {"language": corpus.language}
         for name, spec in specs.items():
-            value = (spec["value"] or "" if "value" in spec else row[spec["column"]]).strip()
-            cell[name] = spec.get("map", {}).get(value, value) or ""
+            try:
+                cell[name] = spec.take(row)
+            except ValueError as e:
+                problems.append(f"{where}: {name}: {e}")
+                cell[name] = "?"
         problems += [f"{where}: {name} is empty" for name in NEEDED if not cell[name]]
         if cell["language"] and not re.fullmatch(r"[a-z]{2,3}(-\w+)*", cell["language"]):
             problems.append(f"{where}: {cell['language']!r} is no ISO 639 language code (en, zh, yue)")

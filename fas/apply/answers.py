@@ -6,21 +6,24 @@ import sys
 from tqdm import tqdm
 
 from fas import stamp
-from fas.apply import formats, recording
+from fas.apply import box, formats, recording
 from fas.apply.inputs import sets
 from fas.apply.predict import FAS, Prediction
 from fas.apply.recording import clock
 from fas.data.datadir import DataDir
 from fas.data.stream import Recording
-from fas.errors import AudioError
+from fas.errors import AudioError, ConfError
 
 
 def write(args: argparse.Namespace) -> None:
     """Write what is asked for on standard output, what is wrong on standard error; exits with 1 if anything is."""
-    model = FAS.load(args.model, args.device)
+    model = FAS.load(box.chosen(args.model), args.device)
     out = formats.FORMATS[args.format](sys.stdout, model.labels)
     failed, seconds = 0, 0.0
-    for part in sets(args):
+    parts = sets(args)
+    if args.adapt:
+        parts = adapted(model, list(parts))
+    for part in parts:
         if isinstance(part, Exception):
             failed += 1
             stamp.log(f"error: {part}")
@@ -38,6 +41,18 @@ def write(args: argparse.Namespace) -> None:
     out.finish(seconds)
     if failed:
         sys.exit(f"error: {failed} of the inputs could not be used, or not all of them; they are named above")
+
+
+def adapted(model: FAS, parts: list[DataDir | Recording | Exception]) -> list[DataDir | Recording | Exception]:
+    """Bring the model to the level of these inputs, and give them back. Raises ConfError for long recordings."""
+    from fas.apply import adapt
+
+    if any(isinstance(part, Recording) for part in parts):
+        raise ConfError("--adapt is for utterances; adapt the model to pieces of the recording first (fas adapt)")
+    minutes = adapt.measure(model, [part for part in parts if isinstance(part, DataDir)])
+    model.transductive = True
+    stamp.log(f"adapted to these recordings, {minutes:.1f} minutes of speech: transductive")
+    return parts
 
 
 def follow(model: FAS, heard: Recording, out: formats.Lines, args: argparse.Namespace) -> bool:

@@ -11,8 +11,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from safetensors.torch import save
+from scipy.stats import binomtest
+from torch import Tensor
 
 from fas import __version__, conf, stamp
 from fas.apply import graph
@@ -23,14 +26,18 @@ from fas.training import checkpoint
 from fas.training.confs import settings_of
 
 PATHS = ("ckpt", "model", "folder")  # keys of an encoder's conf that may name a path
+FREE = ("CC0", "Apache", "MIT")  # licences beside which a corpus's stricter one decides
 CASE_MINI = (
     "lines of this project, spoken by eSpeak NG, whose licence (GPL) covers the program and not the speech that it "
     "makes: MIT, as the code"
 )
 
 
-def export(model: Path, out: Path, companions: dict[str, Path]) -> None:
-    """Write OUT, moved into place whole. Raises ConfError for what can't be exported."""
+def export(model: Path, out: Path, companions: dict[str, Path], small: bool = False) -> None:
+    """Write OUT, moved into place whole; small: weights in half precision, and no ONNX graphs.
+
+    Raises ConfError for what can't be exported.
+    """
     described = _described(model)
     labels = (model / "labels").read_text(encoding="utf-8")
     if out.exists() and not (out / "conf.yaml").exists():
@@ -39,16 +46,24 @@ def export(model: Path, out: Path, companions: dict[str, Path]) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     described["encoders"] = {k: _carry(k, v, aside) for k, v in described["encoders"].items()}
-    _write(model, described, labels, aside)
+    _write(model, described, labels, aside, small)
     for name, folder in companions.items():
         other = _described(folder)
         if (folder / "labels").read_text(encoding="utf-8") != labels or other["feats"] != described["feats"]:
             raise ConfError(f"{folder}: has other labels or encoders than {model}; name one trained beside it")
         (aside / name).mkdir()
-        _write(folder, {k: v for k, v in other.items() if k != "encoders"}, labels, aside / name)
-    (aside / "README.md").write_text(card(model, described, labels.split(), sorted(companions)), encoding="utf-8")
+        _write(folder, {k: v for k, v in other.items() if k != "encoders"}, labels, aside / name, small)
+        described["train_corpora"] = sorted({*described["train_corpora"], *other["train_corpora"]})
+    text = card(model, described, labels.split(), sorted(companions), small)
+    (aside / "README.md").write_text(text, encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     os.rename(aside, out)
+
+
+def half(value: Tensor) -> Tensor:
+    """In half precision; what is too large for it is the largest that it has."""
+    limits = torch.finfo(torch.float16)
+    return value.clamp(limits.min, limits.max).half()
 
 
 def _described(model: Path) -> dict[str, Any]:
@@ -57,8 +72,9 @@ def _described(model: Path) -> dict[str, Any]:
     described = conf.load(model / "conf.yaml")
     if described["system"] == "logreg":
         raise ConfError(f"{model}: the logistic regression is a yardstick and is not exported")
-    if described["norm"] == "speaker":
-        raise ConfError(f"{model}: needs all utterances of a speaker (norm: speaker), so it can't take one file")
+    if described["norm"] != "global":
+        says = f"needs all utterances of a {described['norm']} (norm: {described['norm']}), so it can't take one file"
+        raise ConfError(f"{model}: {says}; export one with norm: global, and see fas adapt")
     if described["choice"] == "random":
         raise ConfError(f"{model}: draws its tokens anew each time (choice: random), which no graph can")
     if "encoders" not in described:
@@ -82,28 +98,35 @@ def _carry(kind: str, values: dict[str, Any], out: Path) -> dict[str, Any]:
     return made
 
 
-def _write(model: Path, described: dict[str, Any], labels: str, out: Path) -> None:
+def _write(model: Path, described: dict[str, Any], labels: str, out: Path, small: bool) -> None:
     """Conf, labels, weights and graph of one head."""
     weights = checkpoint.load(model / "best.pt")
     head = checkpoint.build_model(settings_of(described), weights["dims"], len(labels.split()))
     head.load_state_dict(weights["state"])
-    (out / "model.safetensors").write_bytes(save({k: v.contiguous() for k, v in head.state_dict().items()}))
-    graph.write(head.eval(), out / "model.onnx")
+    state = {k: (half(v) if small else v).contiguous() for k, v in head.state_dict().items()}
+    (out / "model.safetensors").write_bytes(save(state))
+    if not small:
+        graph.write(head.eval(), out / "model.onnx")
     (out / "labels").write_text(labels, encoding="utf-8")
     with (out / "conf.yaml").open("w", encoding="utf-8") as f:
         yaml.safe_dump(described | {"exported": __version__}, f, sort_keys=False, allow_unicode=True)
 
 
-def card(model: Path, described: dict[str, Any], labels: list[str], companions: list[str]) -> str:
+def card(model: Path, described: dict[str, Any], labels: list[str], companions: list[str], small: bool) -> str:
     """The model card, with the front matter that model hubs read."""
     licences = {name: licence(name) for name in described["train_corpora"]}
     own = described["train_corpora"] == ["case_mini"]
-    shared = next(iter(licences.values())) if len(set(licences.values())) == 1 else ""
+    strict = {terms for terms in licences.values() if not terms.startswith(FREE)} or set(licences.values())
+    shared = strict.pop() if len(strict) == 1 else ""
     results = [json.loads(p.read_text()) for p in sorted(model.glob("score/*/result.json"))]
+    for r in results:
+        share = binomtest(round(r["accuracy"] * r["n"]), r["n"]).proportion_ci(method="wilson")
+        r["interval"] = f"{100 * share.low:.1f} to {100 * share.high:.1f}"
     return page.ENVIRONMENT.get_template("card.md").render(
         described=described,
         labels=labels,
         companions=companions,
+        small=small,
         results=results,
         licences=licences,
         papers={name: paper for name in licences if (paper := _of_corpus(name, "paper"))},

@@ -45,7 +45,8 @@ class Prediction:
     voice: the emotion by the words alone and by the voice alone, None for a model that was exported without such a
     companion, and for words where none were heard; attention: stream -> the tokens that were kept, or all tokens of a
     text, with times from its start on; start, seconds: where in the file it begins, how long it lasts; part: whether
-    that is not all of it; channel: the one that was taken, None for a mix of all; speaker: who speaks, by the segments.
+    that is not all of it; channel: the one that was taken, None for a mix of all; speaker: who speaks, by the segments;
+    transductive: whether the model was adapted to recordings among which this one is.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Prediction:
     channel: int | None = None
     speaker: str = ""
     attention: dict[str, list[Mark]] = field(default_factory=dict)
+    transductive: bool = False
 
     @property
     def end(self) -> float:
@@ -120,7 +122,7 @@ class FAS:
         described = conf.load(folder / "conf.yaml")
         if "exported" not in described:
             raise ConfError(f"{folder}: is a training; make a model of it: fas export --model {folder} --out OUT")
-        self.folder, self.device = folder, device
+        self.folder, self.device, self.transductive = folder, device, False
         self.labels = (folder / "labels").read_text(encoding="utf-8").split()
         self.head, self.settings = _head(folder, described, len(self.labels), device)
         self.companions = {
@@ -183,6 +185,28 @@ class FAS:
             for utt in chosen:
                 yield self._judge(utt, part, encoded[utt], allowed)
 
+    @property
+    def heads(self) -> dict[str, tuple[FASHead, TrainConf]]:
+        """Folder below the model's -> the head in it and its settings; "." is the whole system."""
+        return {".": (self.head, self.settings)} | self.companions
+
+    def encode_set(self, data: DataDir) -> Iterator[dict[str, Any]]:
+        """The encoders' outputs of every utterance of a set, in its order: ssl, whisper/last and so on."""
+        utts = list(data.wav)
+        for first in range(0, len(utts), AT_ONCE):
+            chosen = utts[first : first + AT_ONCE]
+            encoded = self._encode(data.subset(set(chosen).__contains__))
+            yield from (encoded[utt] for utt in chosen)
+
+    @staticmethod
+    def patches(settings: TrainConf, encoded: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """The patches (N, D) of each stream of a head, from what the encoders made of an utterance."""
+        made = {}
+        for name, values in settings.streams.items():
+            stream = StreamConf(**values)
+            made[name] = pack([to_patches(encoded[stream.feats], stream.patch)], stream.cmn)
+        return made
+
     def _allowed(self, labels: Iterable[str]) -> np.ndarray:
         wanted = set(labels) or set(self.labels)
         if unknown := sorted(wanted - set(self.labels)):
@@ -223,16 +247,14 @@ class FAS:
         where: dict[str, Any] = {"seconds": data.utt2dur[utt], "channel": data.channel.get(utt)}
         if utt in data.segments:
             where |= {"start": data.segments[utt].start, "part": True, "speaker": data.utt2spk.get(utt, "")}
-        return Prediction(utt, data.wav[utt], label, posteriors, heard, **others, **where, attention=marks)
+        more = where | {"attention": marks, "transductive": self.transductive}
+        return Prediction(utt, data.wav[utt], label, posteriors, heard, **others, **more)
 
     def _run(
         self, utt: str, head: FASHead, settings: TrainConf, encoded: dict[str, Any], allowed: np.ndarray
     ) -> tuple[dict[str, float], score.Kept]:
-        patches, lengths = {}, {}
-        for name, values in settings.streams.items():
-            stream = StreamConf(**values)
-            made = pack([to_patches(encoded[stream.feats], stream.patch)], stream.cmn)
-            patches[name], lengths[name] = made, torch.tensor([len(made)])
+        patches = self.patches(settings, encoded)
+        lengths = {name: torch.tensor([len(p)]) for name, p in patches.items()}
         utterance = Batch(patches, lengths, torch.zeros(1, dtype=torch.long)).to(self.device)
         posteriors, kept = score.predict_one(head, utterance)
         score.check_finite(posteriors[None], [utt], self.folder)

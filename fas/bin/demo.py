@@ -1,6 +1,6 @@
 """A page on this machine to try an exported model on, by files or by the microphone.
 
-fas demo --model DIR, then open http://127.0.0.1:8000
+fas demo, then open http://127.0.0.1:8000
 Nothing that is sent is kept unless --keep names a folder. Other machines reach it only if --host says so; browsers let
 them use their microphone over HTTPS alone, so put a proxy that speaks it in front.
 """
@@ -9,11 +9,12 @@ import argparse
 from pathlib import Path
 
 from fas import cli, stamp
+from fas.apply import box
 
 
 def run() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="folder that fas export made")
+    box.add_model(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="(%(default)s)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="cuda where there is one, else cpu")
@@ -28,7 +29,7 @@ def run() -> None:
 
     local = ["127.0.0.1", "localhost"]
     hosts = local if args.host in local else ["*"]
-    app = demo.app(FAS.load(args.model, args.device), hosts, args.max_mb, args.max_seconds, args.keep)
+    app = demo.app(FAS.load(box.chosen(args.model), args.device), hosts, args.max_mb, args.max_seconds, args.keep)
     stamp.log(f"open http://{args.host}:{args.port} in a browser; end with Ctrl-C")
     uvicorn.run(app, host=args.host, port=args.port, log_level="warning")
 

@@ -46,6 +46,8 @@ def check_audio(data: datadir.DataDir, skip_bad: bool = False, allow_pipes: bool
     subsets and lists them in its file `skipped`, with the reason. Pipes are run with allow_pipes, and else are an error
     even with skip_bad.
     """
+    if data.written:
+        return
     pipes = [u for u in data.utts if audio.is_pipe(data.wav[u])]
     if pipes and not allow_pipes:
         says = "is a pipe, which is run only with --allow-pipes true; allow it or name a file"

@@ -53,6 +53,8 @@ class Corpus:
     licence: str
     layout: str
     labels: dict[str, Label]
+    forbids: str = ""  # what the licence forbids of what research does: it is then asked for before a download
+    download: list[dict[str, Any]] = field(default_factory=list)  # fas/data/acquire.py
     splits: Literal[("", *SPLITS)] = ""  # one of SPLITS; none said: whatever the utterances have
     language: str = ""
     bad: dict[str, str] = field(default_factory=dict)  # utterance, without its speaker -> why it can't be used
@@ -61,6 +63,7 @@ class Corpus:
     channel: int = 0  # of all its audio, from 1; 0: they are mixed
     sentences: dict[str, str] = field(default_factory=dict)  # code in file names -> what was said
     table: str = ""  # local/table.py: its path below CORPORA
+    join: dict[str, str] = field(default_factory=dict)  # local/table.py: a second table in its folder, the column `by`
     columns: dict[str, Any] = field(default_factory=dict)  # local/table.py
     speakers: dict[str, str] = field(default_factory=dict)  # local/emobox.py: dataset -> pattern of the key
     languages: dict[str, str] = field(default_factory=dict)  # local/emobox.py: dataset -> language

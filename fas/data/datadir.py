@@ -1,6 +1,4 @@
-"""Kaldi data directories: text tables, one utterance a line, sorted in the C locale.
-
-That is how Python sorts strings: UTF-8 keeps the order of code points.
+"""Kaldi data directories: text tables, an utterance a line, sorted in the C locale, as Python sorts strings.
 
 | file | a line | needed |
 |---|---|---|
@@ -17,6 +15,8 @@ That is how Python sorts strings: UTF-8 keeps the order of code points.
 | spk2gender | speaker, m or f | no |
 | corpus | the corpus's name, alone | yes |
 | emotions | the corpus's emotions in this mapping, one a line | yes |
+
+What was written and never spoken has `text` and neither wav.scp nor utt2dur: for systems whose streams are text.
 
 A folder inside a data directory that is one itself is a subset of it and shares its features
 (data/ravdess/fold1/train belongs to data/ravdess).
@@ -38,6 +38,7 @@ from fas.errors import DataError
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 NAMES = ("wav", "segments", "utt2spk", "utt2emo", "utt2dur", "utt2lang", "utt2sem", "utt2emo_soft")  # a DataDir's
 NAMES += ("channel", "text", "held")
+SPOKEN = ("wav.scp", "utt2dur")  # of what is written, and has text, there is neither
 
 
 @dataclass
@@ -68,19 +69,31 @@ class DataDir:
         return len(self.wav)
 
     @property
+    def first(self) -> str:
+        """The table that says which utterances there are."""
+        return "text" if self.written else "segments" if self.segments else "wav.scp"
+
+    @property
     def utts(self) -> list[str]:
         """Utterances in the C locale's order."""
         return sorted(self.wav)
 
+    @property
+    def written(self) -> bool:
+        """Whether these are texts that nobody spoke: no wav.scp and no utt2dur; `wav` then has empty places."""
+        return bool(self.wav) and not any(self.wav.values())
+
     def tables(self) -> dict[str, dict[str, str]]:
         """File name -> table, those that hold something."""
         cuts = {u: self.segments.get(u) or Segment(u, 0.0, TO_THE_END) for u in self.wav} if self.segments else {}
-        every = {
+        spoken = {
             "wav.scp": {s.recording: self.wav[u] for u, s in cuts.items()} or self.wav,
+            "utt2dur": {u: f"{d:.6g}" for u, d in self.utt2dur.items()},
+        }
+        every = ({} if self.written else spoken) | {
             "segments": {u: str(s) for u, s in cuts.items()},
             "utt2spk": self.utt2spk,
             "utt2emo": self.utt2emo,
-            "utt2dur": {u: f"{d:.6g}" for u, d in self.utt2dur.items()},
             "utt2lang": self.utt2lang,
             "utt2sem": self.utt2sem,
             "utt2emo_soft": self.utt2emo_soft,
@@ -95,10 +108,9 @@ class DataDir:
         return contradictions(self, EMOTIONS)
 
     def fingerprint(self) -> str:
-        """Digest of utterances and their audio files' names, sizes and times, and where in these they lie.
-
-        Of a pipe: of the command, and of the files that are words of it.
-        """
+        """Digest of utterances and where they lie: files' names, sizes, times (or a pipe's command, or texts)."""
+        if self.written:
+            return stamp.digest_all(f"{u} {self.text[u]}" for u in self.utts)
         tails = {u: "" for u in self.utts} | {u: f" channel {c}" for u, c in self.channel.items()}
         tails |= {u: f"{tails[u]} {s}" for u, s in self.segments.items()}
         return stamp.digest_all(f"{u} {_audio_line(self.wav[u])}{tail}" for u, tail in tails.items())
@@ -107,8 +119,8 @@ class DataDir:
         """What `audio.read` takes for an utterance."""
         if utt in self.held:
             return self.held[utt]
-        segment = self.segments.get(utt)
-        return mix.Clip(self.wav[utt], segment.start, segment.end) if segment else self.wav[utt]
+        cut = self.segments.get(utt)
+        return mix.Clip(self.wav[utt], cut.start, cut.end) if cut else self.wav[utt]
 
     def labels_digest(self) -> str:
         """Digest of utterances, speakers and labels."""
@@ -146,7 +158,7 @@ class DataDir:
         for utt in self.utts:
             spk2utt.setdefault(self.utt2spk[utt], []).append(utt)
         tables = self.tables() | {"spk2utt": {s: " ".join(u) for s, u in spk2utt.items()}}
-        for name in OPTIONAL:
+        for name in (*REQUIRED, *OPTIONAL):
             if name not in tables:
                 (path / name).unlink(missing_ok=True)
         for name, table in tables.items():
@@ -191,9 +203,10 @@ def load(path: Path, allow_pipes: bool = False) -> tuple[DataDir, list[str]]:
         raise DataError([f"{path}: no such data directory; run the recipe's stage 0 first"])
     problems: list[str] = []
     tables: dict[str, dict[str, str]] = {}
+    written = (path / "text").exists() and not any((path / name).exists() for name in SPOKEN)
     for name in REQUIRED + OPTIONAL:
         tables[name] = {}
-        if name in REQUIRED or (path / name).exists():
+        if (name in REQUIRED and not (written and name in SPOKEN)) or (path / name).exists():
             tables[name], found = parse_table(path / name, empty_ok=name == "text", ordered=True)
             problems += found
     problems += speakers_problems(path, tables["utt2spk"])
@@ -204,7 +217,7 @@ def load(path: Path, allow_pipes: bool = False) -> tuple[DataDir, list[str]]:
     if (path / "utt2dur").exists():
         durations, found = numbers(path / "utt2dur", tables["utt2dur"], float, "number of seconds")
     else:
-        durations, found = measure(path, wav, cuts, channels, allow_pipes)
+        durations, found = ({}, []) if written else measure(path, wav, cuts, channels, allow_pipes)
     problems += found
     single: dict[str, list[str]] = {"corpus": [], "emotions": []}
     for name in single:
@@ -219,9 +232,9 @@ def load(path: Path, allow_pipes: bool = False) -> tuple[DataDir, list[str]]:
     data = DataDir(
         corpus=" ".join(single["corpus"]),
         emotions=single["emotions"],
-        wav=wav,
+        wav=dict.fromkeys(tables["text"], "") if written else wav,
         segments=cuts,
-        utt2dur=durations,
+        utt2dur=dict.fromkeys(tables["text"], 0.0) if written else durations,
         channel=channels,
         **{n: tables[n] for n in ("utt2spk", "utt2emo", "utt2lang", "utt2sem", "utt2emo_soft", "text", "spk2gender")},
         path=path,
@@ -238,7 +251,7 @@ def combine(sets: Iterable[DataDir]) -> DataDir:
             raise DataError([f"{data.path}: utterance {u!r} stands in {total.path} too" for u in twice])
         for name in (*NAMES, "spk2gender"):
             getattr(total, name).update(getattr(data, name))
-        total.emotions += [e for e in data.emotions if e not in total.emotions]
+        total.emotions = total.emotions + [e for e in data.emotions if e not in total.emotions]
         total.corpus += f" {data.corpus}"
     return total
 
@@ -269,12 +282,12 @@ def write_split(path: Path, parts: int, out: Path | None = None) -> None:
         shutil.rmtree(out, ignore_errors=True)
         for number, piece in enumerate(split(data, parts), 1):
             piece.write(out / str(number))
-        stamp.mark_whole(out, inputs, [f"{n}/wav.scp" for n in range(1, parts + 1)])
+        stamp.mark_whole(out, inputs, [f"{n}/utt2emo" for n in range(1, parts + 1)])
 
 
 def with_subsets(path: Path) -> list[Path]:
     """A data directory and the subsets that lie in it, those of split_data.sh excepted."""
-    found = sorted(p.parent for p in path.rglob("wav.scp"))
+    found = sorted(p.parent for p in path.rglob("utt2emo"))
     return [p for p in found if not any(part.startswith("split") for part in p.relative_to(path).parts)]
 
 
@@ -282,6 +295,6 @@ def home(path: Path) -> Path:
     """The outermost data directory that `path` lies in: the one whose features it shares."""
     found = path
     for parent in path.parents:
-        if (parent / "wav.scp").exists():
+        if (parent / "utt2emo").exists():
             found = parent
     return found

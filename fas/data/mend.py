@@ -37,15 +37,14 @@ def contradictions(data: "DataDir", emotions: Sequence[str]) -> list[str]:
     """
     tables = data.tables()
     found = wrong_recordings(data.path, data.segments, data.wav, tables["wav.scp"]) if data.segments else []
-    listed = "segments" if data.segments else "wav.scp"
     for name, table in tables.items():
         file = data.path / name
         if name == "spk2gender" or (name == "wav.scp" and data.segments):
             continue
         missing = sorted(u for u in data.wav if u not in table and name != "utt2channel")
         extra = sorted(u for u in table if u not in data.wav)
-        found += [f"{file}: utterance {u!r} of {listed} is missing" for u in missing]
-        found += [f"{file}: utterance {u!r} is not in {listed}" for u in extra]
+        found += [f"{file}: utterance {u!r} of {data.first} is missing" for u in missing]
+        found += [f"{file}: utterance {u!r} is not in {data.first}" for u in extra]
     for name, table in {"utt2emo": data.utt2emo, "utt2sem": data.utt2sem}.items():
         known = set(data.emotions) | (set(emotions) if name == "utt2sem" else set())
         for line, utt in enumerate(sorted(table), 1):
@@ -70,7 +69,7 @@ def contradictions(data: "DataDir", emotions: Sequence[str]) -> list[str]:
         if speaker.split() != [speaker] or not speaker.isprintable():
             found.append(f"{data.path / 'utt2spk'}: utterance {utt!r} has the speaker {speaker!r}; take one word")
     for utt, seconds in data.utt2dur.items():
-        if not 0 < seconds < float("inf"):
+        if not data.written and not 0 < seconds < float("inf"):
             found.append(f"{data.path / 'utt2dur'}: utterance {utt!r} lasts {seconds} s")
     if not data.wav:
         found.append(f"{data.path}: no utterance")

@@ -121,6 +121,8 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labels", choices=("seven", "native"), default="seven", help="the paper's classes or its own")
     parser.add_argument("--skip-missing", choices=("true", "false"), default="false", help="true: go on without it")
+    parser.add_argument("--download", choices=("true", "false"), default="false", help="true: fetch it if it's missing")
+    parser.add_argument("--accept-licence", default="", metavar="LIST", help="corpora whose terms you accept, a list")
     add_skip_bad(parser)
     parser.add_argument("corpora", type=Path, metavar="CORPORA", help="folder that holds the corpora")
     parser.add_argument("datadir", type=Path, metavar="DATADIR", help="gets DATADIR/<corpus> and its subsets")
@@ -136,11 +138,21 @@ def add_skip_bad(parser: argparse.ArgumentParser) -> None:
 def prepare(
     name: str, corpus: Corpus, generate: Callable[[], Iterable[Utterance]], args: argparse.Namespace
 ) -> None:
-    """Write DATADIR/<name> and its subsets; a missing corpus is an error, or one line with --skip-missing true."""
+    """Write DATADIR/<name> and its subsets.
+
+    A missing corpus is fetched with --download true; if it can't be had it is an error, or one line with --skip-missing
+    true.
+    """
     if not re.fullmatch(r"\w+", name):
         raise DataError([f"{name!r} can't name a corpus; take letters, digits and underscores"])
     try:
-        utterances = list(generate())
+        try:
+            utterances = list(generate())
+        except MissingCorpus as e:
+            if args.download != "true":
+                raise
+            fetch(name, corpus, args, str(e).partition(". It needs")[0])
+            utterances = list(generate())
     except MissingCorpus as e:
         if args.skip_missing != "true":
             raise
@@ -169,6 +181,26 @@ def difference(corpus: Corpus, utterances: list[Utterance]) -> str:
     if not apart:
         return ""
     return f"warning: not what the release has: {', '.join(apart)}; is it unpacked whole, and once?"
+
+
+def fetch(name: str, corpus: Corpus, args: argparse.Namespace, why: str) -> None:
+    """Fetch a missing corpus to CORPORA/<name>.
+
+    Raises MissingCorpus where it can't be fetched from here, and FetchError where what came is not the corpus.
+    """
+    from fas.data import acquire
+    from fas.data.download import Unreachable
+
+    if not corpus.download:
+        raise corpus.missing(f"{why}; it is had by a form, a login or by hand, so --download can't fetch it")
+    print(f"{corpus.title}: licence {corpus.licence}; from {corpus.get}", file=sys.stderr)
+    if corpus.forbids and name not in re.split(r"[,\s]+", args.accept_licence):
+        says = f"its licence, {corpus.licence}, forbids {corpus.forbids}; if you accept that: --accept-licence {name}"
+        raise corpus.missing(f"{why}; {says}")
+    try:
+        acquire.acquire(name, acquire.read(corpus.download, f"conf/corpora/{name}.yaml"), args.corpora)
+    except Unreachable as e:
+        raise corpus.missing(f"{why}, and it could not be fetched ({e})") from None
 
 
 def main(name: str, generate: Callable[[Path, Corpus], Iterable[Utterance]], doc: str | None) -> None:

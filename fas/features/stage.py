@@ -27,6 +27,8 @@ def read_inputs(
         if model:
             inputs["SentencePiece model"] = stamp.digest(stamp.digest_file(model / "spm.model"))
     else:
+        if data.written:
+            raise DataError([f"{directory}: is text alone (no wav.scp), which stages 3 and 4 take, and no audio stage"])
         missing = [
             f"{directory}: {u!r}: {p}: {audio.NO_FILE}"
             for u, p in data.wav.items()
@@ -46,11 +48,13 @@ def learn(settings: Any, conf_file: Path, texts: Path, sets: list[Path], out: Pa
         return
     sentences = []
     for directory in sets:
+        data = datadir.read(directory)
         transcripts = texts / datadir.home(directory).name / "text"
-        if not transcripts.exists():
-            raise DataError([f"{transcripts}: is missing; run stage 2 first"])
-        table = tables.read_table(transcripts, empty_ok=True)
-        sentences += [table[u] for u in datadir.read(directory).utts]
+        if not data.written:
+            if not transcripts.exists():
+                raise DataError([f"{transcripts}: is missing; run stage 2 first"])
+            data.text = tables.read_table(transcripts, empty_ok=True)
+        sentences += [data.text[u] for u in data.utts]
     inputs = {"configuration": frontend.digest(settings), "transcripts": stamp.digest_all(sentences)}
     if stamp.is_whole(out, inputs):
         return

@@ -5,22 +5,17 @@ own index settings, never imported, and used only when the official address can'
 The cache is $FAS_CACHE, or ~/.cache/fas.
 """
 
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 from fas import stamp
+from fas.data.download import Remote, Unreachable, fetch
 from fas.errors import ConfError, FetchError
-
-TIMEOUT = 30  # seconds without an answer
-LARGEST = 8 << 30  # bytes; Whisper large has 3 GB
 
 
 @dataclass(frozen=True)
@@ -111,10 +106,11 @@ def whisper_model(name: str) -> Path:
         if mirrored.exists():
             return mirrored
         try:
-            download(url, official, sha256=url.split("/")[-2])
+            stamp.log(f"fetching {url} -> {official}")
+            fetch(Remote(url, digest=f"sha256:{url.split('/')[-2]}"), official)
             return official
-        except OSError as e:
-            return _mirror(f"whisper/{name}", mirrored, f"{url}: {_reason(e)}")
+        except Unreachable as e:
+            return _mirror(f"whisper/{name}", mirrored, str(e))
 
 
 def text_model(name: str) -> Path:
@@ -159,30 +155,6 @@ def _snapshot(name: str, revision: str | None, wanted: list[str]) -> Path:
 
     stamp.log(f"fetching {name} from the HuggingFace hub")
     return Path(snapshot_download(name, revision=revision, cache_dir=cache() / "hub", allow_patterns=wanted))
-
-
-def download(url: str, target: Path, sha256: str) -> None:
-    """Fetch one file with a progress line; in place only when its SHA-256 is right.
-
-    Raises OSError when the address can't be reached, FetchError when what came is another file.
-    """
-    from tqdm import tqdm
-
-    if not url.startswith("https://"):
-        raise FetchError(f"{url}: is not https, so that nobody knows who answers; it is not fetched")
-    stamp.log(f"fetching {url} -> {target}")
-    total = hashlib.sha256()
-    with urllib.request.urlopen(url, timeout=TIMEOUT) as source, stamp.write_aside(target, "wb") as out:
-        size = int(source.headers.get("Content-Length") or 0) or None
-        with tqdm(total=size, unit="B", unit_scale=True, desc=target.name) as bar:
-            while block := source.read(1 << 20):
-                out.write(block)
-                if out.tell() > LARGEST:
-                    raise FetchError(f"{url}: is larger than {LARGEST} bytes; nothing was kept")
-                total.update(block)
-                bar.update(len(block))
-        if total.hexdigest() != sha256:
-            raise FetchError(f"{url}: SHA-256 is {total.hexdigest()}, not {sha256}; nothing was kept, try again")
 
 
 def _reason(error: BaseException) -> str:

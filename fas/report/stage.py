@@ -11,7 +11,7 @@ from fas.cli import fill
 from fas.report import tables
 
 DONE = ".report.json"
-TABLES = ("utt2spk", "utt2sem", "utt2people", "wav.scp", "segments", "utt2channel")  # that a report is made from
+TABLES = ("utt2spk", "utt2sem", "utt2people", "utt2lang", "spk2gender", "wav.scp", "segments", "utt2channel")
 
 
 @dataclass
@@ -81,7 +81,8 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     for name in figures:
         cell = next(c for (_, n), c in cells.items() if n == name)
         infos[name] = cell.info | {"silent": sum(heard.get(u) == "" for u in cell.every[0].utts)}
-    text = tables.document(facts, figures, infos, conflicts, published, wanted.roles["both"])
+    above = [*facts, *held_out(wanted, cells, speakers)]
+    text = tables.document(above, figures, infos, conflicts, published, wanted.roles["both"])
 
     stamp.unmark(out, DONE)
     with stamp.write_aside(out / "results.json") as f:
@@ -100,6 +101,15 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     pictures = sorted(p.name for p in out.glob("*.png"))
     stamp.mark_whole(out, inputs, ["results.json", "report.html", "RESULTS.md", *pictures], DONE)
     print(text)
+
+
+def held_out(wanted: Wanted, cells: Any, speakers: dict[str, str]) -> list[str]:
+    """The tables of a recipe whose folds are corpora, each left out in turn; nothing for others."""
+    from fas.report import collect, left_out
+
+    languages, genders = (collect.read_tables(wanted.datadir, name) for name in ("utt2lang", "spk2gender"))
+    lines = left_out.left_out_table(cells, wanted.folds, wanted.roles["both"], speakers, languages)
+    return ["", *lines, *left_out.by_gender_table(cells, wanted.folds, speakers, genders)] if lines else []
 
 
 def figures_of_sets(wanted: Wanted, cells: Any, speakers: dict[str, str]) -> dict[str, dict[str, dict[str, Any]]]:

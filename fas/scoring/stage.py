@@ -102,7 +102,7 @@ def score_one(scoring: Scoring) -> None:
     settings = confs.settings_of(described)
     labels = (scoring.model / "labels").read_text().split()
     sources = confs.sources(settings.streams, scoring.feats)
-    data = Dataset([scoring.directory], sources, labels, settings.norm == "speaker")
+    data = Dataset([scoring.directory], sources, labels, settings.norm)
     for name in settings.streams:
         if data.dim(name) != described["dims"][name]:
             raise ConfError(
@@ -120,7 +120,7 @@ def score_one(scoring: Scoring) -> None:
         "set": set_name(scoring.directory),
         "corpus": data.corpus,
         "protocol": scoring.inputs["protocol"],
-        "transductive": settings.norm == "speaker",
+        "transductive": settings.norm != "global",
         "seed": described["seed"],
         "left_out": data.dropped,
         "without_words": without_words(scoring.feats, [scoring.directory], data.utts),

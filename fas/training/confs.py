@@ -22,7 +22,8 @@ class TrainConf:
     system: fas, or logreg (mean and deviation of the frames, logistic regression of strength c);
     fusion: queries (FAS), or mean, concat, gated (fas/ablations.py);
     choice: the tokens that a budget keeps, norm, uniform or random;
-    norm: global (training statistics) or speaker (each speaker's own utterances: transductive on a test set);
+    norm: global (training statistics), or corpus or speaker (each one's own utterances: transductive on a test set);
+    balance: corpus gives every training corpus the same weight, whatever its size;
     stream_dropout: stream -> share of training utterances that it is hidden from;
     stream_swap: stream -> share of training utterances that are given another one's, the label staying the voice's;
     channel_dropout: share of the feature dimensions that an utterance loses in training;
@@ -35,7 +36,8 @@ class TrainConf:
     system: Literal["fas", "logreg"] = "fas"
     fusion: Literal[("queries", *FUSIONS)] = "queries"
     choice: Literal["norm", "uniform", "random"] = "norm"
-    norm: Literal["global", "speaker"] = "global"
+    norm: Literal["global", "corpus", "speaker"] = "global"
+    balance: Literal["none", "corpus"] = "none"
     width: int = 512
     queries: int = 2
     heads: int = 8

@@ -156,8 +156,9 @@ class Dataset:
     """The streams of one or more data dirs.
 
     soft: labels of batches are utt2emo_soft, not utt2emo;
-    speaker_norm: z-score each stream per speaker over that speaker's own utterances in these data dirs
-    (transductive when they are a test set).
+    norm: speaker or corpus z-scores each stream by the statistics of that speaker's or corpus's own utterances in these
+    data dirs (transductive when they are a test set); global leaves it as it is.
+    allowed: (utterances, labels), the labels that the corpus of each has; that another is not given says nothing.
     """
 
     def __init__(
@@ -165,7 +166,7 @@ class Dataset:
         dirs: Sequence[Path],
         sources: dict[str, Source],
         labels: list[str],
-        speaker_norm: bool = False,
+        norm: str = "global",
         soft: bool = False,
     ):
         sets = [datadir.read(d) for d in dirs]
@@ -175,13 +176,16 @@ class Dataset:
         self.utts = [u for u in data.utts if data.utt2emo[u] in given]
         self.dropped = len(data) - len(self.utts)
         self.references = np.array([given[data.utt2emo[u]] for u in self.utts])
-        number = {s: i for i, s in enumerate(sorted({data.utt2spk[u] for u in self.utts}))}
-        self.speaker = np.array([number[data.utt2spk[u]] for u in self.utts])
         self.store = np.array([next(i for i, s in enumerate(sets) if u in s.wav) for u in self.utts])
         self.shares = self._soft(data, given) if soft else None
+        self.corpora, self.corpus_of = np.unique([sets[i].corpus for i in self.store], return_inverse=True)
+        known = {c: {e for s in sets if s.corpus == c for e in s.emotions} for c in self.corpora}
+        self.allowed = np.array([[e in known[c] for e in labels] for c in self.corpora])[self.corpus_of]
+        speakers = [data.utt2spk[u] for u in self.utts]
+        self.group = self.corpus_of if norm == "corpus" else np.unique(speakers, return_inverse=True)[1]
         del sets, data
         self.streams = {n: self._rows(n, dirs, s) for n, s in sources.items()}
-        self.normal = {n: self._speaker_statistics(n) for n in sources} if speaker_norm else {}
+        self.normal = {n: self._group_statistics(n) for n in sources} if norm != "global" else {}
 
     def __len__(self) -> int:
         return len(self.utts)
@@ -225,9 +229,9 @@ class Dataset:
         mean = total / count
         return mean, np.sqrt(np.maximum(square / count - mean**2, 0))
 
-    def _speaker_statistics(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation (speakers, D) of a stream."""
-        each = [self.statistics(name, np.flatnonzero(self.speaker == s)) for s in range(self.speaker.max() + 1)]
+    def _group_statistics(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation (groups, D) of a stream, of each speaker or corpus."""
+        each = [self.statistics(name, np.flatnonzero(self.group == g)) for g in range(self.group.max() + 1)]
         mean, std = (np.stack(x).astype(np.float32) for x in zip(*each, strict=True))
         return mean, np.maximum(std, 1e-5)
 
@@ -241,13 +245,13 @@ class Dataset:
         return pack(pieces, rows.source.cmn)
 
     def batch(self, chosen: np.ndarray) -> Batch:
-        """The utterances numbered `chosen`, normalised per speaker where asked for."""
+        """The utterances numbered `chosen`, normalised per speaker or corpus where asked for."""
         patches, lengths = {}, {}
         for name, rows in self.streams.items():
             made = self._gather(name, chosen)
             if self.normal:
-                speaker = torch.from_numpy(np.repeat(self.speaker[chosen], rows.length[chosen]))
-                mean, std = (torch.from_numpy(x)[speaker] for x in self.normal[name])
+                group = torch.from_numpy(np.repeat(self.group[chosen], rows.length[chosen]))
+                mean, std = (torch.from_numpy(x)[group] for x in self.normal[name])
                 made = (made - mean) / std
             patches[name] = made
             lengths[name] = torch.from_numpy(rows.length[chosen])
@@ -261,7 +265,7 @@ class Dataset:
             yield self.batch(order[i : i + size])
 
     def moments(self) -> np.ndarray:
-        """(utterances, sum of 2 D) mean and deviation over the frames of each stream; z-scored per speaker if asked."""
+        """(utterances, sum of 2 D) mean and deviation over the frames of each stream; z-scored as `norm` asks."""
         made = np.empty((len(self), sum(2 * self.dim(n) for n in self.streams)))
         column = 0
         for name, rows in self.streams.items():
@@ -269,7 +273,7 @@ class Dataset:
                 own = np.flatnonzero(self.store == number)
                 made[own, column : column + 2 * store.dim] = store.moments[rows.row[own]]
             column += 2 * self.dim(name)
-        for speaker in np.unique(self.speaker) if self.normal else []:
-            own = self.speaker == speaker
+        for group in np.unique(self.group) if self.normal else []:
+            own = self.group == group
             made[own] = (made[own] - made[own].mean(0)) / np.maximum(made[own].std(0), 1e-5)
         return made

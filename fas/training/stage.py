@@ -148,9 +148,8 @@ def train_one(training: Training) -> None:
     known = {e for d in training.train for e in head(d).emotions}
     labels = [e for e in datadir.EMOTIONS if e in known]
     labels += sorted(known - set(labels))
-    speaker = settings.norm == "speaker"
-    train_set = Dataset(training.train, sources, labels, speaker, settings.soft_labels)
-    dev_set = Dataset(training.dev, sources, labels, speaker)
+    train_set = Dataset(training.train, sources, labels, settings.norm, settings.soft_labels)
+    dev_set = Dataset(training.dev, sources, labels, settings.norm)
     if shared := set(train_set.utts) & set(dev_set.utts):
         raise DataError(
             [f"{training.dev[0]}: utterance {u!r} is in the training set too" for u in sorted(shared)]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from fas import stamp, threads
 from fas.errors import ConfError
@@ -22,12 +21,14 @@ SAVE_EVERY = 10  # seconds between checkpoints of a running training
 
 
 @torch.inference_mode()
-def posteriors(model: FASHead, data: Dataset, device: str, batch: int = 256) -> np.ndarray:
-    """(utterances, classes) float64 softmax outputs, in the dataset's order."""
+def posteriors(
+    model: FASHead, data: Dataset, device: str, batch: int = 256, order: np.ndarray | None = None
+) -> np.ndarray:
+    """(utterances, classes) float64 softmax outputs, in the dataset's order or in that of the numbers given."""
     torch.manual_seed(0)  # for a random choice of tokens
     model.eval()
     made = []
-    for part in data.batches(batch):
+    for part in data.batches(batch, order):
         part = part.to(device)
         made.append(model.fuse(part.patches, part.lengths).double().softmax(-1).cpu())
     return torch.cat(made).numpy()
@@ -148,7 +149,7 @@ def train_epoch(
     settings: TrainConf, state: State, train_set: Dataset, seed: int, epoch: int, device: str
 ) -> float:
     """One pass over the training set; the mean loss (of this process's share)."""
-    loss_of = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
+    balance = corpus_weights(train_set) if settings.balance == "corpus" else np.ones(len(train_set))
     rank, world = distributed.RANK, distributed.WORLD
     torch.manual_seed(seed * 100_003 + epoch + rank * 2**32)  # a resumed run draws what an undisturbed one does
     order = np.random.default_rng([seed, epoch]).permutation(len(train_set))
@@ -163,12 +164,17 @@ def train_epoch(
             part = train_set.batch(mine).to(device)
             weight = float(chance.beta(settings.mixup, settings.mixup)) if settings.mixup else 1.0
             other = torch.from_numpy(chance.permutation(len(mine))).to(device)
+            allowed = torch.from_numpy(train_set.allowed[mine]).to(device)
+            if settings.mixup:
+                allowed = allowed | allowed[other]
+            of_utterance = torch.from_numpy(balance[mine]).float().to(device)
             with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=device.startswith("cuda")):
                 mix = (weight, other) if settings.mixup else None
                 logits = state.model.fuse(part.patches, part.lengths, mix).float()
-            loss = weight * loss_of(logits, part.labels)
+            loss = weight * loss_of(logits, part.labels, allowed, settings.label_smoothing)
             if settings.mixup:
-                loss = loss + (1 - weight) * loss_of(logits, part.labels[other])
+                loss = loss + (1 - weight) * loss_of(logits, part.labels[other], allowed, settings.label_smoothing)
+            loss = (loss * of_utterance).mean()
             with threads.one():  # the gradients of LayerNorm's weights are sums whose order follows the threads
                 (loss * (len(mine) / len(whole))).backward()
             total, count = total + loss.item() * len(mine), count + len(mine)
@@ -176,6 +182,27 @@ def train_epoch(
         state.optimizer.step()
         state.schedule.step()
     return total / max(count, 1)
+
+
+def loss_of(logits: torch.Tensor, labels: torch.Tensor, allowed: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """(B,) cross-entropy of logits (B, C), labels (B,) or shares (B, C), over the labels allowed (B, C) each utterance.
+
+    A label that a corpus does not have is left out of its utterances' softmax: that nobody was given it says nothing.
+    smoothing: share of the target that is spread evenly over the allowed labels (Szegedy et al. 2016).
+    """
+    likelihood = logits.masked_fill(~allowed, -torch.inf).log_softmax(-1).masked_fill(~allowed, 0)
+    chosen = labels * likelihood if labels.ndim == 2 else likelihood.gather(1, labels[:, None])
+    loss = -chosen.sum(1)
+    if smoothing:
+        even = -likelihood.sum(1) / allowed.sum(1)
+        loss = (1 - smoothing) * loss + smoothing * even
+    return loss
+
+
+def corpus_weights(train_set: Dataset) -> np.ndarray:
+    """(utterances,) weights that give every corpus the same sum; their mean is 1."""
+    counts = np.bincount(train_set.corpus_of)
+    return (len(train_set) / len(counts) / counts)[train_set.corpus_of]
 
 
 def write_history(history: list[dict[str, float]], chosen: int, out: Path) -> None:

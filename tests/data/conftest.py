@@ -9,6 +9,7 @@ import pytest
 
 from fas.data import datadir, tables
 from tests.conftest import ROOT
+from tests.data.servers import server  # noqa: F401  (a fixture)
 
 Prepare = Callable[..., Path]
 

@@ -45,7 +45,7 @@ def test_a_wrong_conf_is_named(tmp_path: Path, change: dict, says: str) -> None:
 
 
 NAMES = ("iemocap", "mosei", "mer2024", "meld", "ravdess", "esd", "emovo", "emodb", "crema_d", "tess", "mustard_pp",
-         "savee", "cafe")  # fmt: skip
+         "savee", "cafe", "emotiontalk", "emis")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,42 +1,28 @@
-"""Models from elsewhere: only by https, only up to a size, and only with the SHA-256 that is known."""
+"""Models from elsewhere: the official address first, a mirror only where that can't be reached."""
 
 from pathlib import Path
 
 import pytest
+import whisper
 
 from fas.errors import FetchError
 from fas.frontend import fetch
 
 
-def test_downloads_are_https_small_enough_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(FetchError, match="not https"):
-        fetch.download("http://127.0.0.1/x", tmp_path / "x", "0" * 64)
-    with pytest.raises(FetchError, match="not https"):
-        fetch.download("file:///etc/passwd", tmp_path / "x", "0" * 64)
+def test_without_a_network_a_mirror_is_tried_and_without_one_the_cure_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAS_CACHE", str(tmp_path))
+    monkeypatch.setitem(whisper._MODELS, "medium", f"https://127.0.0.1:9/{'0' * 64}/medium.pt")  # nobody listens there
+    with pytest.raises(FetchError, match=r"whisper/medium: could not be fetched \(https://127.0.0.1:9/.*its path in"):
+        fetch.whisper_model("medium")
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and not p.name.endswith(".lock")]
 
-    class Answer:
-        """An address that says one size and sends for ever."""
 
-        headers = {"Content-Length": "10"}  # noqa: RUF012
-
-        def __enter__(self) -> "Answer":
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-        def geturl(self) -> str:
-            return "https://x/y"
-
-        def read(self, size: int) -> bytes:
-            return b"x" * size
-
-    monkeypatch.setattr(fetch.urllib.request, "urlopen", lambda *_, **__: Answer())
-    monkeypatch.setattr(fetch, "LARGEST", 5 << 20)
-    with pytest.raises(FetchError, match="larger than"):
-        fetch.download("https://x/y", tmp_path / "x", "0" * 64)
-    assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(Answer, "read", lambda self, size, sent=[]: b"" if sent else sent.append(1) or b"x")
-    with pytest.raises(FetchError, match="SHA-256 is"):
-        fetch.download("https://x/y", tmp_path / "x", "0" * 64)
-    assert list(tmp_path.iterdir()) == []
+def test_an_address_that_is_not_safe_is_an_error_and_no_reason_for_a_mirror(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAS_CACHE", str(tmp_path))
+    monkeypatch.setitem(whisper._MODELS, "base", f"http://example.org/{'0' * 64}/base.pt")
+    with pytest.raises(FetchError, match="is not https"):
+        fetch.whisper_model("base")
