@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
+import yaml
 from tqdm import tqdm
 
 from fas import conf, stamp
@@ -33,6 +34,7 @@ POINTER = re.compile(
 )
 POINTER_SIZE = 1024  # bytes; a pointer has no more
 LFS_AT_ONCE = 100  # objects asked for in one request, as git-lfs does
+TYPED = ("size", "strip", "nested")  # entries that are no text
 JSON = "application/vnd.git-lfs+json"
 
 
@@ -56,10 +58,11 @@ class Download:
 
 
 def read(entries: list[dict[str, object]], where: str) -> list[Download]:
-    """The entries of `download:`. Raises ConfError."""
+    """The entries of `download:`, of a corpus's conf, whose values are text as it is written. Raises ConfError."""
     made = []
     for number, entry in enumerate(entries, 1):
-        item = conf.build(Download, entry, f"{where}: download {number}")
+        typed = {k: yaml.safe_load(v) if k in TYPED and isinstance(v, str) else v for k, v in entry.items()}
+        item = conf.build(Download, typed, f"{where}: download {number}")
         if sum(map(bool, (item.url, item.zenodo, item.dataverse))) != 1:
             raise ConfError(f"{where}: download {number}: give one of url, zenodo and dataverse")
         if Path(item.into).is_absolute() or ".." in Path(item.into).parts:
