@@ -29,7 +29,7 @@ BATCH = 16  # utterances whose frames are made together
 CACHED = 4  # utterances that a processor encodes at a time: what passes between two layers then stays in its cache
 SECOND_MARGIN = 4  # seconds of silence more, where a transcript did not end
 NO_SPEECH, UNSURE = 0.6, -1.0  # no words beyond this probability of no speech and below this mean log probability,
-DOUBTFUL = 0.3, -0.5  # which are looked at within these, for both differ behind the shorter silence
+DOUBTFUL = 0.5, -0.5  # which are looked at within these, for both differ behind the shorter silence
 
 
 def load(name: str, device: str) -> Whisper:
