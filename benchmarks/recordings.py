@@ -14,6 +14,7 @@ the peak of fas predict.
 """
 
 import argparse
+import functools
 import json
 import subprocess
 import sys
@@ -77,9 +78,12 @@ class Joined:
         if rng.random() < 0.5 or not between:
             swell = 1 + np.sin(np.arange(20 * RATE) * 2 * np.pi / RATE / rng.uniform(0.5, 5))
             return audio.level((rng.normal(0, 1, 20 * RATE) * swell).astype(np.float32), -30)
-        music = audio.read(between[rng.integers(len(between))])
+        music = decoded(between[rng.integers(len(between))])
         first = rng.integers(max(1, len(music) - 20 * RATE))
         return audio.level(music[first : first + 20 * RATE], -26)
+
+
+decoded = functools.cache(audio.read)  # a piece of music is asked for many times
 
 
 def overlap(a: tuple[float, float], b: tuple[float, float]) -> float:
