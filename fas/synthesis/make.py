@@ -5,6 +5,7 @@ a digest of all that it depends on, so that a later run, also of a changed conf,
 """
 
 import csv
+import filecmp
 import json
 import os
 import shutil
@@ -31,6 +32,7 @@ from fas.synthesis.plan import Command, SetConf, Utterance
 JOURNAL = ".spoken.jsonl"
 PARTS = ".parts"
 FAILURES = "failures.tsv"
+BEFORE = ".stamp.json"  # mark of a case_mini that 0.1 made: its files are kept where their bytes are the same
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ def make(made: Set, nj: int) -> None:
 
 def begin(out: Path) -> None:
     """Make the folder of a set, or find it. Raises DataError for a folder of something else."""
-    if out.exists() and any(out.iterdir()) and not (out / JOURNAL).exists():
+    ours = any((out / name).exists() for name in (JOURNAL, BEFORE))
+    if out.exists() and any(out.iterdir()) and not ours:
         raise DataError([f"{out}: exists and is no conflict set (it has no {JOURNAL}): name another folder or move it"])
     out.mkdir(parents=True, exist_ok=True)
     (out / JOURNAL).touch()
@@ -173,7 +176,10 @@ def is_spoken(entry: dict[str, Any] | None, digest: str, wav: Path) -> bool:
 
 def note(out: Path, job: Job, digest: str) -> None:
     """Move an utterance's file into place and write it into the journal, behind whatever a kill has left there."""
-    os.replace(job.part, job.wav)
+    if job.wav.exists() and filecmp.cmp(job.part, job.wav, shallow=False):
+        job.part.unlink()  # what was made of these very bytes stays whole
+    else:
+        os.replace(job.part, job.wav)
     with (out / JOURNAL).open("a", encoding="utf-8") as f:
         f.write("\n" + json.dumps({"utt": job.utt, "job": digest, "size": job.wav.stat().st_size}))
 
