@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -128,7 +129,7 @@ def test_a_call_from_the_shell(exported: tuple[Path, Path], call: Path, tmp_path
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert len(rows) == 12 and all(1 <= float(r["end"]) - float(r["start"]) <= 15 for r in rows)
-    assert sum("told me about it" in r["heard"] for r in rows) >= 3
+    assert sum("glad" in r["heard"] for r in rows) >= 3
     assert "in 12 pieces of its" in done.stderr and "conflict" in done.stderr
     page = (tmp_path / "call.html").read_text()
     assert "the call.wav" in page and page.count("<li") >= 12 and "data:audio/mpeg;base64," in page
@@ -148,7 +149,8 @@ def test_in_python(exported: tuple[Path, Path], call: Path) -> None:
     timeline = model.predict_recording(call, "fixed:10:10")
     first = next(iter(timeline))
     assert (first.start, first.end, first.part) == (0, 10, True) and len(audio.read(first.place)) == 160_000
-    assert len(list(timeline)) == 5 and timeline.summary.pieces == 5
+    windows = math.ceil(soundfile.info(call).duration / 10)
+    assert len(list(timeline)) == windows == timeline.summary.pieces
     assert timeline._repr_html_().startswith("<iframe title=") and "&lt;script" in timeline._repr_html_()
 
 
