@@ -25,6 +25,7 @@ export_dir=  # folder to export the model of all corpora to, with what the words
 # End of options
 . "$(dirname "${BASH_SOURCE[0]}")/../../utils/parse_options.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")"
+if [[ ${options[*]-} == --help ]]; then exec ../../run.sh --help; fi
 . ../../path.sh
 within() { ((stage <= $1 && $1 <= stop_stage)); }
 systems=(voice fas logreg voice_corpus fas_corpus logreg_corpus)

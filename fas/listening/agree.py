@@ -142,7 +142,7 @@ def write(
 ) -> None:
     """The data directory of what is kept with its subsets, as those of `data` were, the answers, and the card."""
     shutil.rmtree(out, ignore_errors=True)  # subsets that an earlier rule kept
-    prepare.write(kept, [f"{utt} {reason}" for utt, (_, reason) in dropped.items()], out)
+    prepare.write(kept, [prepare.Dropped(utt, why, "") for utt, (_, why) in dropped.items()], out)
     for path in datadir.with_subsets(data.path):
         inside = kept.wav.keys() & datadir.read(path).wav.keys()
         if path != data.path and inside:

@@ -1,7 +1,6 @@
 """A conflict set as files: every utterance spoken once, what fails tried again and listed, a stopped run gone on with.
 
-OUT gets wav/<utterance>.wav, metadata.tsv and README.md, the set's card. What has been spoken stands in a journal with
-a digest of all that it depends on, so that a later run, also of a changed conf, speaks only what is new.
+OUT gets wav/<utterance>.wav, metadata.tsv and README.md, the card. A journal has a digest of all that each depends on.
 """
 
 import csv
@@ -30,8 +29,7 @@ from fas.synthesis import card, command, lines, plan, prosody
 from fas.synthesis.plan import Command, SetConf, Utterance
 
 JOURNAL = ".spoken.jsonl"
-PARTS = ".parts"
-FAILURES = "failures.tsv"
+PARTS, FAILURES = ".parts", "failures.tsv"
 BEFORE = ".stamp.json"  # mark of a case_mini that 0.1 made: its files are kept where their bytes are the same
 
 
@@ -135,8 +133,7 @@ def make(made: Set, nj: int) -> None:
 
 def begin(out: Path) -> None:
     """Make the folder of a set, or find it. Raises DataError for a folder of something else."""
-    ours = any((out / name).exists() for name in (JOURNAL, BEFORE))
-    if out.exists() and any(out.iterdir()) and not ours:
+    if out.exists() and any(out.iterdir()) and not any((out / name).exists() for name in (JOURNAL, BEFORE)):
         raise DataError([f"{out}: exists and is no conflict set (it has no {JOURNAL}): name another folder or move it"])
     out.mkdir(parents=True, exist_ok=True)
     (out / JOURNAL).touch()
@@ -176,9 +173,7 @@ def is_spoken(entry: dict[str, Any] | None, digest: str, wav: Path) -> bool:
 
 def note(out: Path, job: Job, digest: str) -> None:
     """Move an utterance's file into place and write it into the journal, behind whatever a kill has left there."""
-    if job.wav.exists() and filecmp.cmp(job.part, job.wav, shallow=False):
-        job.part.unlink()  # what was made of these very bytes stays whole
-    else:
+    if not (job.wav.exists() and filecmp.cmp(job.part, job.wav, shallow=False)):  # what was made of them stays whole
         os.replace(job.part, job.wav)
     with (out / JOURNAL).open("a", encoding="utf-8") as f:
         f.write("\n" + json.dumps({"utt": job.utt, "job": digest, "size": job.wav.stat().st_size}))
