@@ -7,6 +7,7 @@ length, so the length depends on the utterance alone, never on those it is batch
 import math
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from whisper.tokenizer import LANGUAGES
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import Encoded, WhisperBlockConf, WhisperConf, ctranslate2, fetch, packed, precision
-from fas.frontend.greedy import decode, detect_languages
+from fas.frontend.greedy import LOOPING, decode, detect_languages
 from fas.frontend.loader import Loader
 from fas.frontend.uninitialised import Uninitialised
 
@@ -205,8 +206,8 @@ class WhisperFrontend:
         made: Encoded = {name: np.concatenate([p[name] for p in pieces]) for name in self.blocks}
         if self.transcribes:
             options = {"temperature": 0.0, "condition_on_previous_text": False, "fp16": False}
-            text = whisper.transcribe(self.model, samples, language=language or None, verbose=None, **options)["text"]
-            made["text"] = " ".join(text.split())
+            found = whisper.transcribe(self.model, samples, language=language or None, verbose=None, **options)
+            made["text"] = words("".join(s["text"] for s in found["segments"] if not looping_silence(s)))
         return made
 
     def _cut(self, frames: dict[int, Tensor], i: int, samples: int) -> Encoded:
@@ -242,7 +243,7 @@ class WhisperFrontend:
                 chosen = self._frames(torch.stack(mel), {last})[last]
             for i, silent in zip(doubtful, self._silent([audios[i] for i in doubtful], one), strict=True):
                 texts[i] = "" if silent else texts[i]
-        return [" ".join(t.split()) for t in texts]
+        return [words(t) for t in texts]
 
     def _silent(self, audios: list[np.ndarray], language: str) -> list[bool]:
         """Whether each is no speech, by openai-whisper's rule, on its 30 s and with its timestamps.
@@ -257,3 +258,13 @@ class WhisperFrontend:
         options = DecodingOptions(language=language, fp16=False)
         found = whisper.decode(self.model, self._frames(mel, {last})[last], options)
         return [f.no_speech_prob > NO_SPEECH and f.avg_logprob <= UNSURE for f in found]
+
+
+def words(text: str) -> str:
+    """With single spaces; nothing where no letter and no digit was heard."""
+    return " ".join(text.split()) if any(c.isalnum() for c in text) else ""
+
+
+def looping_silence(segment: dict[str, Any]) -> bool:
+    """Whether a segment of the long form is no speech: openai-whisper would draw it again until it is unsure."""
+    return segment["no_speech_prob"] > NO_SPEECH and segment["compression_ratio"] > LOOPING
