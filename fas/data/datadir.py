@@ -69,11 +69,6 @@ class DataDir:
         return len(self.wav)
 
     @property
-    def first(self) -> str:
-        """The table that says which utterances there are."""
-        return "text" if self.written else "segments" if self.segments else "wav.scp"
-
-    @property
     def utts(self) -> list[str]:
         """Utterances in the C locale's order."""
         return sorted(self.wav)
@@ -105,7 +100,7 @@ class DataDir:
 
     def problems(self) -> list[str]:
         """What contradicts itself: utterances missing from a table, labels outside of the corpus's emotions."""
-        return contradictions(self, EMOTIONS)
+        return contradictions(self.path, self.tables(), self.wav, self.segments, self.emotions, EMOTIONS)
 
     def fingerprint(self) -> str:
         """Digest of utterances and where they lie: files' names, sizes, times (or a pipe's command, or texts)."""

@@ -4,16 +4,12 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fas import stamp
 from fas.data import audio
 from fas.data.segments import TO_THE_END, Segment, wrong_recordings
 from fas.data.tables import OPTIONAL, REQUIRED, parse_table, read_table, soft_label, write_table
 from fas.errors import AudioError, DataError
-
-if TYPE_CHECKING:
-    from fas.data.datadir import DataDir
 
 
 def speakers_problems(path: Path, utt2spk: dict[str, str]) -> list[str]:
@@ -30,49 +26,62 @@ def speakers_problems(path: Path, utt2spk: dict[str, str]) -> list[str]:
     ]
 
 
-def contradictions(data: "DataDir", emotions: Sequence[str]) -> list[str]:
+def contradictions(
+    path: Path,
+    tables: dict[str, dict[str, str]],
+    wav: dict[str, str],
+    cuts: dict[str, Segment],
+    emotions: Sequence[str],
+    of_words: Sequence[str],
+) -> list[str]:
     """Utterances missing from a table of a data directory, labels outside of the corpus's emotions, and the like.
 
-    emotions: that words may have beside the corpus's own.
+    tables: file name -> table; wav: utterance -> file; emotions: the corpus's; of_words: that words may have beside.
     """
-    tables = data.tables()
-    found = wrong_recordings(data.path, data.segments, data.wav, tables["wav.scp"]) if data.segments else []
+    first = "segments" if cuts else "wav.scp" if "wav.scp" in tables else "text"  # says which utterances there are
+    found = wrong_recordings(path, cuts, wav, tables["wav.scp"]) if cuts else []
     for name, table in tables.items():
-        file = data.path / name
-        if name == "spk2gender" or (name == "wav.scp" and data.segments):
+        if name == "spk2gender" or (name == "wav.scp" and cuts):
             continue
-        missing = sorted(u for u in data.wav if u not in table and name != "utt2channel")
-        extra = sorted(u for u in table if u not in data.wav)
-        found += [f"{file}: utterance {u!r} of {data.first} is missing" for u in missing]
-        found += [f"{file}: utterance {u!r} is not in {data.first}" for u in extra]
-    for name, table in {"utt2emo": data.utt2emo, "utt2sem": data.utt2sem}.items():
-        known = set(data.emotions) | (set(emotions) if name == "utt2sem" else set())
-        for line, utt in enumerate(sorted(table), 1):
-            if table[utt] not in known:
+        missing = sorted(u for u in wav if u not in table and name != "utt2channel")
+        extra = sorted(u for u in table if u not in wav)
+        found += [f"{path / name}: utterance {u!r} of {first} is missing" for u in missing]
+        found += [f"{path / name}: utterance {u!r} is not in {first}" for u in extra]
+    found += _unknown_labels(path, tables, emotions, of_words)
+    for speaker, gender in tables.get("spk2gender", {}).items():
+        if gender not in ("m", "f"):
+            found.append(f"{path / 'spk2gender'}: speaker {speaker!r} has {gender!r}; it is m or f")
+    for utt, file in wav.items():
+        if file.startswith("|"):
+            found.append(f"{path / 'wav.scp'}: utterance {utt!r} is written to a pipe; name what is read")
+    for utt, speaker in tables.get("utt2spk", {}).items():
+        if speaker.split() != [speaker] or not speaker.isprintable():
+            found.append(f"{path / 'utt2spk'}: utterance {utt!r} has the speaker {speaker!r}; take one word")
+    for utt, seconds in tables.get("utt2dur", {}).items():
+        if not 0 < float(seconds) < float("inf"):
+            found.append(f"{path / 'utt2dur'}: utterance {utt!r} lasts {seconds} s")
+    if not wav:
+        found.append(f"{path}: no utterance")
+    return found
+
+
+def _unknown_labels(
+    path: Path, tables: dict[str, dict[str, str]], emotions: Sequence[str], of_words: Sequence[str]
+) -> list[str]:
+    found = []
+    for name, known in {"utt2emo": {*emotions}, "utt2sem": {*emotions, *of_words}}.items():
+        for line, (utt, label) in enumerate(sorted(tables.get(name, {}).items()), 1):
+            if label not in known:
                 found.append(
-                    f"{data.path / name}:{line}: utterance {utt!r} has the unknown label {table[utt]!r}; "
-                    f"known are {' '.join(data.emotions)} (map or drop it, or add it to {data.path / 'emotions'})"
+                    f"{path / name}:{line}: utterance {utt!r} has the unknown label {label!r}; "
+                    f"known are {' '.join(emotions)} (map or drop it, or add it to {path / 'emotions'})"
                 )
-    for line, utt in enumerate(sorted(data.utt2emo_soft), 1):
+    for line, (utt, shares) in enumerate(sorted(tables.get("utt2emo_soft", {}).items()), 1):
         try:
-            if unknown := soft_label(data.utt2emo_soft[utt]).keys() - set(data.emotions):
+            if unknown := soft_label(shares).keys() - set(emotions):
                 raise ValueError(f"the unknown label {min(unknown)!r}")
         except ValueError as e:
-            found.append(f"{data.path / 'utt2emo_soft'}:{line}: utterance {utt!r} has {e}; mend it")
-    for speaker, gender in data.spk2gender.items():
-        if gender not in ("m", "f"):
-            found.append(f"{data.path / 'spk2gender'}: speaker {speaker!r} has {gender!r}; it is m or f")
-    for utt, path in data.wav.items():
-        if path.startswith("|"):
-            found.append(f"{data.path / 'wav.scp'}: utterance {utt!r} is written to a pipe; name what is read")
-    for utt, speaker in data.utt2spk.items():
-        if speaker.split() != [speaker] or not speaker.isprintable():
-            found.append(f"{data.path / 'utt2spk'}: utterance {utt!r} has the speaker {speaker!r}; take one word")
-    for utt, seconds in data.utt2dur.items():
-        if not data.written and not 0 < seconds < float("inf"):
-            found.append(f"{data.path / 'utt2dur'}: utterance {utt!r} lasts {seconds} s")
-    if not data.wav:
-        found.append(f"{data.path}: no utterance")
+            found.append(f"{path / 'utt2emo_soft'}:{line}: utterance {utt!r} has {e}; mend it")
     return found
 
 
