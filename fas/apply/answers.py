@@ -8,11 +8,13 @@ from tqdm import tqdm
 from fas import stamp
 from fas.apply import box, formats, recording
 from fas.apply.inputs import sets
-from fas.apply.predict import FAS, Prediction
+from fas.apply.predict import FAS
+from fas.apply.prediction import Prediction
 from fas.apply.recording import clock
 from fas.data.datadir import DataDir
 from fas.data.stream import Recording
 from fas.errors import AudioError, ConfError
+from fas.report import timeline
 
 
 def write(args: argparse.Namespace) -> None:
@@ -60,7 +62,8 @@ def follow(model: FAS, heard: Recording, out: formats.Lines, args: argparse.Name
     summary, told = recording.Summary(), 0
     kept: list[Prediction] = []
     with tqdm(total=round(heard.seconds), unit="s", mininterval=2, ascii=True) as bar:
-        for said in recording.judge(model, heard, args.segments or "vad", args.language, args.labels.split()):
+        coming = recording.judge(model.predict_set, heard, args.segments or "vad", args.language, args.labels.split())
+        for said in coming:
             bar.clear()
             out.write(said)
             summary.add(said)
@@ -73,8 +76,6 @@ def follow(model: FAS, heard: Recording, out: formats.Lines, args: argparse.Name
     for line in summary.lines(heard.path, heard.done):
         stamp.log(line)
     if args.page:
-        from fas.report import timeline
-
         picture = recording.picture(heard, kept, model.labels)
         with stamp.write_aside(args.page) as f:
             f.write(timeline.page(picture, args.page))

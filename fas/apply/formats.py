@@ -14,14 +14,10 @@ import io
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
+from fas.apply.prediction import Prediction
 from fas.apply.recording import clock
-
-if TYPE_CHECKING:
-    from fas.apply.predict import Prediction
-
-
 
 
 class Lines:
@@ -30,10 +26,10 @@ class Lines:
     def __init__(self, out: TextIO, labels: list[str]):
         self.out, self.labels = out, labels
 
-    def line(self, p: "Prediction") -> str:
+    def line(self, p: Prediction) -> str:
         raise NotImplementedError
 
-    def write(self, p: "Prediction") -> None:
+    def write(self, p: Prediction) -> None:
         print(self.line(p), file=self.out, flush=True)
 
     def finish(self, seconds: float) -> None:
@@ -43,7 +39,7 @@ class Lines:
 class Text(Lines):
     """To read: the label first, then why."""
 
-    def line(self, p: "Prediction") -> str:
+    def line(self, p: Prediction) -> str:
         why = ""
         if p.conflict is not None:
             why = f"; voice {p.voice.label}, words {p.words.label}: " + ("in conflict" if p.conflict else "in accord")
@@ -58,7 +54,7 @@ class Text(Lines):
 class Json(Lines):
     """All that is known, what each stream attended to among it."""
 
-    def line(self, p: "Prediction") -> str:
+    def line(self, p: Prediction) -> str:
         return json.dumps(rounded(p.as_dict()), ensure_ascii=False)
 
 
@@ -79,7 +75,7 @@ class Csv(Lines):
         head = ["name", "start", "end", "speaker", "label", "heard", "words", "voice", "conflict", "winner", *labels]
         print(as_csv(head), file=out, flush=True)
 
-    def line(self, p: "Prediction") -> str:
+    def line(self, p: Prediction) -> str:
         sides = [emotion.label if emotion else "" for emotion in (p.words, p.voice)]
         conflict = "" if p.conflict is None else str(p.conflict).lower()
         posteriors = (f"{p.posteriors[e]:.6f}" for e in self.labels)
@@ -96,7 +92,7 @@ def as_csv(row: list[str]) -> str:
 class Rttm(Lines):
     """NIST's Rich Transcription Time Marked, the emotion in the place of the speaker's name."""
 
-    def line(self, p: "Prediction") -> str:
+    def line(self, p: Prediction) -> str:
         file = "_".join(Path(p.path).stem.split())
         channel = p.channel or 1
         return f"SPEAKER {file} {channel} {p.start:.3f} {p.seconds:.3f} <NA> <NA> {p.label} <NA> <NA>"
@@ -105,11 +101,11 @@ class Rttm(Lines):
 class Audacity(Lines):
     """Audacity's labels: start, end and text, with tabs between."""
 
-    def line(self, p: "Prediction") -> str:
+    def line(self, p: Prediction) -> str:
         return f"{p.start:.6f}\t{p.end:.6f}\t{' '.join(caption(p).split())}"
 
 
-def caption(p: "Prediction") -> str:
+def caption(p: Prediction) -> str:
     """A piece in few words."""
     said = f"{p.label}: {p.heard}" if p.heard else p.label
     return f"{said} [voice {p.voice.label}, words {p.words.label}]" if p.conflict else said
@@ -128,7 +124,7 @@ class Vtt(Lines):
         for label, (_, light) in colours(labels).items():  # players show them on black
             self.made.styles.append(webvtt.Style(f"::cue(.{label}) {{ color: {light}; }}"))
 
-    def write(self, p: "Prediction") -> None:
+    def write(self, p: Prediction) -> None:
         import webvtt
 
         who = f"<v {escaped(p.speaker)}>" if p.speaker else ""
@@ -158,7 +154,7 @@ class TextGrid(Lines):
         super().__init__(out, labels)
         self.rows: list[tuple[float, float, dict[str, str]]] = []
 
-    def write(self, p: "Prediction") -> None:
+    def write(self, p: Prediction) -> None:
         sides = {name: side.label for name, side in (("voice", p.voice), ("words", p.words)) if side}
         tiers = {"emotion": p.label, **sides, "heard": p.heard, "conflict": "conflict" if p.conflict else ""}
         if self.rows and self.rows[-1][1] > p.start:

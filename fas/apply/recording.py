@@ -8,19 +8,18 @@ import dataclasses
 import heapq
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from fas.apply.prediction import Prediction
 from fas.data import audio, segments, stream
 from fas.data.datadir import DataDir
 from fas.data.stream import Piece, Recording
 from fas.errors import AudioError, ConfError
+from fas.report import timeline
 
-if TYPE_CHECKING:
-    from fas.apply.predict import FAS, Prediction
-    from fas.report import timeline
+Predict = Callable[[DataDir, Iterable[str]], Iterator[Prediction]]  # a set, the labels allowed: `FAS.predict_set`
 
 WHOLE = 30.0  # seconds up to which a file is one utterance; Whisper's window, beyond which no figure was measured
 FIRST, AT_ONCE = 4, 16  # pieces that are encoded together: at first few, so that there is soon an answer
@@ -58,23 +57,23 @@ def windows(how: str) -> tuple[float, float]:
 
 
 def judge(
-    model: "FAS", recording: Recording, how: str, language: str | None = None, labels: Iterable[str] = ()
-) -> Iterator["Prediction"]:
+    predict: Predict, recording: Recording, how: str, language: str | None = None, labels: Iterable[str] = ()
+) -> Iterator[Prediction]:
     """The predictions of a recording's pieces, in order, each as soon as its batch is done. Raises as `pieces` does."""
     batch: list[Piece] = []
     size = FIRST
     for piece in pieces(recording, how):
         batch.append(piece)
         if len(batch) == size:
-            yield from _together(model, recording, batch, language, labels)
+            yield from _together(predict, recording, batch, language, labels)
             batch, size = [], min(2 * size, AT_ONCE)
     if batch:
-        yield from _together(model, recording, batch, language, labels)
+        yield from _together(predict, recording, batch, language, labels)
 
 
 def _together(
-    model: "FAS", recording: Recording, batch: list[Piece], language: str | None, labels: Iterable[str]
-) -> Iterator["Prediction"]:
+    predict: Predict, recording: Recording, batch: list[Piece], language: str | None, labels: Iterable[str]
+) -> Iterator[Prediction]:
     data = DataDir("", {}, {}, {}, {})
     for number, piece in enumerate(batch):
         name = f"{number:04d}"
@@ -82,7 +81,7 @@ def _together(
         data.utt2dur[name] = len(piece.sound.mono) / piece.sound.rate
         if language:
             data.utt2lang[name] = language
-    for piece, said in zip(batch, model.predict_set(data, labels), strict=True):
+    for piece, said in zip(batch, predict(data, labels), strict=True):
         where = {"start": piece.start, "seconds": piece.end - piece.start, "part": True}
         whose = {"channel": recording.channel, "speaker": piece.speaker}
         yield dataclasses.replace(said, name=recording.path, **where, **whose)
@@ -93,18 +92,19 @@ class Timeline:
 
     def __init__(
         self,
-        model: "FAS",
+        predict: Predict,
+        known: list[str],
         path: str | Path,
         how: str = "vad",
         language: str | None = None,
         labels: Iterable[str] = (),
         channel: int | None = None,
     ):
-        self.labels, self.recording = model.labels, Recording(path, channel)
+        self.labels, self.recording = known, Recording(path, channel)
         self.pieces: list[Prediction] = []
-        self._coming = judge(model, self.recording, how, language, labels)
+        self._coming = judge(predict, self.recording, how, language, labels)
 
-    def __iter__(self) -> Iterator["Prediction"]:
+    def __iter__(self) -> Iterator[Prediction]:
         known = 0
         while known < len(self.pieces) or (said := next(self._coming, None)):
             if known == len(self.pieces):
@@ -121,13 +121,11 @@ class Timeline:
         return made
 
     @property
-    def picture(self) -> "timeline.Picture":
+    def picture(self) -> timeline.Picture:
         """What a page shows of it."""
         return picture(self.recording, list(self), self.labels)
 
     def _repr_html_(self) -> str:
-        from fas.report import timeline
-
         return timeline.fragment(self.picture)
 
 
@@ -147,7 +145,7 @@ class Summary:
     longest: list[tuple[float, float, str]] = field(default_factory=list)
     covered: float = 0.0
 
-    def add(self, said: "Prediction") -> None:
+    def add(self, said: Prediction) -> None:
         self.pieces += 1
         fresh = max(0.0, said.end - max(said.start, self.covered))  # windows overlap
         self.covered = max(self.covered, said.end)
@@ -179,10 +177,8 @@ class Summary:
         return [head, told, *(f"  {clock(start)} to {clock(start + s)}: {what}" for s, start, what in longest)]
 
 
-def picture(recording: Recording, said: list["Prediction"], labels: list[str]) -> "timeline.Picture":
+def picture(recording: Recording, said: list[Prediction], labels: list[str]) -> timeline.Picture:
     """What the page shows of a recording that was judged."""
-    from fas.report import timeline
-
     summary = Summary()
     for one in said:
         summary.add(one)

@@ -13,7 +13,7 @@ import soundfile
 
 from fas import FAS
 from fas.apply import formats, recording
-from fas.apply.predict import Emotion, Prediction
+from fas.apply.prediction import Emotion, Prediction
 from fas.data import audio, espeak
 from tests.conftest import run
 
