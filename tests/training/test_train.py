@@ -247,7 +247,7 @@ def test_a_hostile_checkpoint_runs_nothing(toy: Path) -> None:
     [
         ("widht: 3", "unknown key widht"),
         ("width: big", "width must be a valid integer"),
-        ("norm: both", "norm must be 'global' or 'speaker'"),
+        ("norm: both", "norm must be 'global', 'corpus' or 'speaker'"),
         ("fusion: gated", "takes two streams"),
         ("stream_dropout: {text: 0.5}", "names no stream"),
         ("stream_dropout: {acoustic: 0.5}", "must leave one stream"),
