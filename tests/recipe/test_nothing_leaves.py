@@ -10,11 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from fas.__main__ import PROGRAMS
 from fas.data import datadir
 from fas.frontend import fetch
 from tests.conftest import ENV, ROOT, free_port
+from tests.listening.test_agree import judged
 
 WRITES = re.compile(r'(?:openat|open|creat|mkdir|mkdirat|rename\w*|link\w*|symlink\w*)\((?:AT_FDCWD, )?"([^"]+)"(.*)')
 
@@ -90,10 +92,30 @@ def test_programs(name: str, strace: str, exported: tuple[Path, Path], tmp_path:
         "report": ["--out", "out", "--datadir", whole / "data", "--model", tmp_path / "trained", "--systems", "voice",
                    "--seeds", "1", *feats],
         "grid": ["--base", conf, "--out", "out", "q:queries=1,2"],
-    }.get(name, ["--help"])  # fmt: skip
+        "adapt": ["--model", model, "--out", "adapted", data],
+    } | listeners(tmp_path)  # fmt: skip
     shutil.rmtree(seed / "score/case_mini-test_conflict") if name == "score" else None
-    command = [sys.executable, "-m", "fas", name, *arguments]
-    assert traced(strace, command, tmp_path, whole.parent, 25 if name == "demo" else None) == []
+    command = [sys.executable, "-m", "fas", name, *arguments[name]]
+    seconds = 25 if name in ("demo", "annotate", "record") else None
+    assert traced(strace, command, tmp_path, whole.parent, seconds) == []
+    made = {"adapt": "adapted/model.safetensors", "agree": "answers/AGREEMENT.md", "annotate": "new/answers.sqlite"}
+    assert name not in made or (tmp_path / made[name]).exists()
+
+
+def listeners(folder: Path) -> dict[str, list[object]]:
+    """The programs of making a conflict set: a set to judge, its answers, lines to record."""
+    _, answers = judged(folder)
+    (folder / "lines.tsv").write_text("sem\ttext\tscenario\nsad\tI lost it all.\tAt the door.\n")
+    (folder / "set.yaml").write_text(yaml.safe_dump({
+        "name": "ours", "title": "our voices", "who": "Two of us.", "terms": "Ours.", "language": "en",
+        "lines": "lines.tsv", "emotions": {"angry": {}, "sad": {}}, "speakers": {"all": {"anna": {}}},
+        "plan": {"test": {"voices": "all", "conflict": 1}}, "synthesiser": "people",
+    }))  # fmt: skip
+    return {
+        "annotate": [folder / "toy", "--out", "new", "--tasks", "both", "--port", free_port()],
+        "agree": [answers],
+        "record": ["--conf", "set.yaml", "corpora", "--port", free_port()],
+    }
 
 
 def test_the_end_of_a_recipe(strace: str, whole: Path, tmp_path: Path) -> None:
