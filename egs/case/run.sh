@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 exec ../../run.sh \
   --prepare "../../local/case.sh --utts $utts" \
   --sets "case_mini" \
-  --train-sets "case_mini/train" --dev-sets "case_mini/dev" \
+  --train-sets "case_mini/train" --dev-sets "case_mini/dev case_mini/dev_conflict" \
   --test-sets "case_mini/test_congruent case_mini/test_conflict" \
   --ssl-conf ../../conf/ssl/whisper_tiny.en_block2.yaml \
   --whisper-conf ../../conf/whisper/tiny.en.yaml \

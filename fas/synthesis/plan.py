@@ -3,7 +3,7 @@
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,10 +131,13 @@ def contradicting(labels: Sequence[str], emo: str) -> list[str]:
     return [sem for sem in labels if sem not in (emo, "neutral")]
 
 
-def shuffled_for_ever(items: list[Line], rng: random.Random) -> Iterator[Line]:
-    """Every line once in a random order, then all again in another."""
-    while True:
-        yield from rng.sample(items, len(items))
+def draw(pile: list[Line], items: list[Line], said: set[str], rng: random.Random) -> Line:
+    """The first line of a pile that is not in `said`; behind a pile of none lie all lines, shuffled anew."""
+    place = next((i for i, line in enumerate(pile) if line.line_id not in said), None)
+    if place is None:
+        pile += rng.sample(items, len(items))
+        place = next((i for i, line in enumerate(pile) if line.line_id not in said), 0)
+    return pile.pop(place)
 
 
 def plan(settings: SetConf, lines: Lines, seed: int) -> list[Utterance]:
@@ -143,16 +146,18 @@ def plan(settings: SetConf, lines: Lines, seed: int) -> list[Utterance]:
     Raises DataError naming the emotions whose lines are missing or too few, so that a voice would say one twice.
     """
     rng = random.Random(f"{settings.name} plan {seed}")
-    decks = {key: shuffled_for_ever(items, rng) for key, items in lines.items()}
+    piles: dict[tuple[str, str], list[Line]] = defaultdict(list)
+    said: dict[tuple[str, str], set[str]] = defaultdict(set)  # of each voice in each emotion
     utterances: list[Utterance] = []
     missing: set[tuple[str, str]] = set()
 
     def add(split: str, speaker: str, emo: str, sem: str) -> None:
-        deck = settings.plan[split].lines, sem
-        if deck not in decks:
-            missing.add(deck)
+        kind = settings.plan[split].lines, sem
+        if kind not in lines:
+            missing.add(kind)
             return
-        line = next(decks[deck])
+        line = draw(piles[kind], lines[kind], said[speaker, emo], rng)
+        said[speaker, emo].add(line.line_id)
         utt = f"{speaker}-{emo}-{sem}-{len(utterances) + 1:04d}"
         utterances.append(Utterance(utt, speaker, split, emo, sem, line.line_id, line.text, line.scenario))
 
@@ -166,8 +171,8 @@ def plan(settings: SetConf, lines: Lines, seed: int) -> list[Utterance]:
                 for sem in _conflicts(settings.labels, emo, part.conflict, pairs, left_out):
                     add(split, speaker, emo, sem)
     problems = [f"no line{' of ' * bool(s) + s} has the emotion {sem}; add some" for s, sem in sorted(missing)]
-    said = Counter((u.speaker, u.line_id, u.emo) for u in utterances)
-    few = sorted({(u.split, u.sem) for u in utterances if said[u.speaker, u.line_id, u.emo] > 1})
+    times = Counter((u.speaker, u.line_id, u.emo) for u in utterances)
+    few = sorted({(u.split, u.sem) for u in utterances if times[u.speaker, u.line_id, u.emo] > 1})
     again = "a voice would say one twice in one emotion; add lines or ask for fewer"
     problems += [f"{split}: too few lines have the emotion {sem}: {again}" for split, sem in few]
     if problems:

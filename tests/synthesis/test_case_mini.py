@@ -15,12 +15,13 @@ from fas.synthesis import lines, make, plan
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "local/case_mini/set.yaml"
-UTTS = 28  # the least: one a split and emotion
+UTTS = 35  # the least: one a split and emotion
 KNOWN = {  # of seed 1: the last utterance of each split, and how the SHA-256 of its file begins
-    "train": "victor-neutral-neutral-0488 5f6e63d0a10da7d5",
-    "dev": "michael-happy-neutral-0610 361379bc8b073fb7",
-    "test_conflict": "steph-disgust-sad-0982 7a6adcacf427ffa1",
-    "test_congruent": "steph-surprise-surprise-0797 665b47ca847c1e65",
+    "train": "victor-fear-fear-0964 64bd186d2444f3fb",
+    "dev": "michael-neutral-neutral-1203 36929f8112321ed3",
+    "dev_conflict": "norbert-happy-surprise-1455 87b6cf3712a40425",
+    "test_congruent": "tweaky-happy-happy-2127 e95b92ce8709fde6",
+    "test_conflict": "tweaky-happy-angry-2963 746c6de5f9354b1e",
 }
 
 
@@ -88,24 +89,35 @@ def test_wavs_are_audible_unclipped_mono_and_listed(corpus: Path) -> None:
         assert 1000 < np.abs(samples).max() < 32767
 
 
-def test_splits_share_no_lines_and_the_tests_no_speakers_with_training(whole_plan: list[plan.Utterance]) -> None:
+def test_train_dev_and_test_share_no_line_and_no_voice(whole_plan: list[plan.Utterance]) -> None:
     line_ids, speakers = {}, {}
     for utterance in whole_plan:
         split = utterance.split.partition("_")[0]
         line_ids.setdefault(split, set()).add(utterance.line_id)
         speakers.setdefault(split, set()).add(utterance.speaker)
     for group in (line_ids, speakers):
+        assert set(group) == {"train", "dev", "test"}
         assert not group["train"] & group["dev"]
         assert not group["test"] & (group["train"] | group["dev"])
 
 
-def test_conflicts_conflict_and_are_balanced(whole_plan: list[plan.Utterance]) -> None:
-    conflicts = [u for u in whole_plan if u.split == "test_conflict"]
+@pytest.mark.parametrize(("split", "congruent"), [("test_conflict", "test_congruent"), ("dev_conflict", "dev")])
+def test_conflicts_conflict_and_are_balanced(whole_plan: list[plan.Utterance], split: str, congruent: str) -> None:
+    conflicts = [u for u in whole_plan if u.split == split]
     assert all(u.emo != u.sem != "neutral" for u in conflicts)
-    assert all(u.emo == u.sem for u in whole_plan if u.split == "test_congruent")
+    assert all(u.sem in (u.emo, "neutral") for u in whole_plan if u.split == congruent)
     assert len(set(Counter(u.emo for u in conflicts).values())) == 1
     pairs = Counter((u.emo, u.sem) for u in conflicts)
-    assert len(pairs) == 36 and max(pairs.values()) - min(pairs.values()) <= 1
+    assert len(pairs) == 36
+    for emo in {emo for emo, _ in pairs}:
+        each = [n for (voice, _), n in pairs.items() if voice == emo]
+        assert max(each) - min(each) <= 1
+
+
+def test_the_set_can_tell(whole_plan: list[plan.Utterance]) -> None:
+    assert Counter(u.split for u in whole_plan) == {
+        "train": 1008, "dev": 252, "dev_conflict": 210, "test_congruent": 672, "test_conflict": 840
+    }  # fmt: skip
 
 
 def test_ids_sort_by_speaker(whole_plan: list[plan.Utterance]) -> None:
@@ -119,7 +131,7 @@ def test_the_card_says_what_is_in_it(corpus: Path) -> None:
     settings = plan.read_conf(CONF)
     assert f"{UTTS} utterances in en" in card and settings.terms.strip() in card and "eSpeak NG 1." in card
     table = lines.read(CONF.parent / settings.lines, settings.labels, settings.length)
-    assert sum(map(len, table.values())) == 320
+    assert sum(map(len, table.values())) == 488
 
 
 def test_too_few_or_unknown_are_named() -> None:

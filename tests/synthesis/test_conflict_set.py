@@ -179,6 +179,16 @@ def test_too_few_lines_are_named(tmp_path: Path) -> None:
         make.planned(write(tmp_path), tmp_path, 1, 2)
 
 
+def test_a_voice_says_no_line_twice_where_the_lines_are_shuffled_anew() -> None:
+    made = plan.SetConf("x", "", "", "", "en", "", {"happy": {}, "sad": {}}, {"all": {f"v{i}": {} for i in range(9)}},
+                        {"test": plan.Part("all", agree=3)})  # fmt: skip
+    table = {("", e): [lines.Line(f"{e}{i}", e, "", f"{e} {i}") for i in range(4)] for e in ("happy", "sad")}
+    said = Counter((u.speaker, u.line_id) for u in plan.plan(made, table, 1))
+    assert set(said.values()) == {1}
+    spoken = Counter(line for _, line in said.elements())
+    assert max(spoken.values()) - min(spoken.values()) <= 1
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
 def test_conflicting_pairs_are_balanced_whatever_their_number(count: int) -> None:
     labels = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
