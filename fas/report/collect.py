@@ -12,7 +12,8 @@ from fas import conf
 from fas.cli import fill
 from fas.data import mix, segments, tables
 from fas.errors import ConfError, DataError
-from fas.scoring import agreement, analysis
+from fas.scoring import agreement, analysis, detection, limits
+from fas.scoring.evidence import attended_words, attention_over_time, attention_shares, read_evidence
 
 Cells = dict[tuple[str, str], analysis.Cell]
 
@@ -62,6 +63,14 @@ def add_people(cells: Cells, table: dict[str, str]) -> None:
             cells[agreement.PEOPLE, shown] = made
 
 
+def add_oracle(cells: Cells, roles: dict[str, str]) -> None:
+    """The oracle over words and voice as a row of every set that both were scored on."""
+    for shown in sorted({s for _, s in cells}):
+        sides = [cells[roles[role], shown] for role in ("words", "voice") if (roles[role], shown) in cells]
+        if len(sides) == 2:
+            cells[limits.ORACLE, shown] = limits.Oracle.of(*sides)
+
+
 def read_places(root: Path) -> dict[str, mix.Place]:
     """Utterance -> its sound, of all data directories together."""
     return {u: place for scp in sorted(root.glob("*/wav.scp")) for u, place in segments.places(scp.parent).items()}
@@ -86,15 +95,16 @@ def dev_figures(model: str, system: str, folds: list[str], seeds: list[int]) -> 
 
 
 def compare(rows: dict[str, dict[str, Any]], cells: dict[str, analysis.Cell], reference: str, speakers: dict) -> None:
-    """Add to each row its difference to the reference system, and the corrected p of the paired test."""
+    """Add to each row its difference to the reference system, the corrected p of the paired test, and its limit."""
     if reference not in cells:
         return
     base = cells[reference].correct()
-    others = [s for s in rows if s not in (reference, agreement.PEOPLE)]  # people's reference is another one
+    others = [s for s in rows if s not in (reference, limits.ORACLE, agreement.PEOPLE)]  # who have another reference
     values = [analysis.paired_test(cells[s].correct(), base, speakers) for s in others]
     for system, p in zip(others, analysis.holm(values), strict=True):
         difference = rows[system]["accuracy"]["mean"] - rows[reference]["accuracy"]["mean"]
-        rows[system] |= {"difference": difference, "p": p}
+        smallest = limits.smallest_difference(cells[system].correct(), base, speakers)
+        rows[system] |= {"difference": difference, "p": p, "smallest_difference": smallest}
 
 
 def analyse_conflict(
@@ -120,10 +130,40 @@ def analyse_conflict(
             continue
         if not cut.conflict:
             continue
-        made[home] = {s: analysis.conflict(c, cut) for s, c in systems.items()}
+        chance = 1 / len(first.info["labels_given"])
+        made[home] = {s: analysis.conflict(c, cut) | {"chance": chance} for s, c in systems.items()}
         for system, cell in systems.items():
-            if evidence := analysis.read_evidence(cell.folders):
+            if evidence := read_evidence(cell.folders):
                 made[home][system] |= attended(cell, cut, evidence, tokens)
+    return made
+
+
+Says = dict[str, dict[str, detection.Stated]]  # set -> system -> P(conflict) of its utterances
+
+
+def say_conflict(cells: Cells, roles: dict[str, str], utt2sem: dict[str, str]) -> Says:
+    """P(conflict) by the companions, where words and voice are among the systems, and by each head that states it."""
+    made: Says = {}
+    for home, systems in joined(cells, utt2sem).items():
+        says = {s: stated for s, c in systems.items() if (stated := detection.stated(c))}
+        if {roles["words"], roles["voice"]} <= systems.keys():
+            both = detection.of_companions(systems[roles["words"]], systems[roles["voice"]])
+            says = {detection.COMPANIONS: both} | says
+        if says:
+            made[home] = says
+    return made
+
+
+def detect_conflict(
+    cells: Cells, says: Says, utt2sem: dict[str, str], heard: dict[str, str], speakers: dict[str, str]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Set -> system -> how well it finds the conflicts, of sets whose words' emotion is known (utt2sem)."""
+    made: dict[str, dict[str, dict[str, Any]]] = {}
+    for home, systems in joined(cells, utt2sem).items():
+        cut = analysis.slices(next(iter(systems.values())), utt2sem)
+        conflict = dict.fromkeys(cut.congruent, False) | dict.fromkeys(cut.conflict, True)
+        if conflict and home in says:
+            made[home] = {s: detection.figures(said, conflict, speakers, heard) for s, said in says[home].items()}
     return made
 
 
@@ -146,13 +186,13 @@ def attended(
 ) -> dict[str, Any]:
     """Where a system's attention goes in congruent and in conflicting utterances: streams, times, words."""
     kinds = {"congruent": cut.congruent, "conflict": cut.conflict}
-    row: dict[str, Any] = {"attention": {k: analysis.attention_shares(evidence, u) for k, u in kinds.items()}}
+    row: dict[str, Any] = {"attention": {k: attention_shares(evidence, u) for k, u in kinds.items()}}
     streams = list(next(iter(row["attention"].values()), {}))
     row["over_time"] = {
-        s: {k: analysis.attention_over_time(evidence, u, s).tolist() for k, u in kinds.items()} for s in streams
+        s: {k: attention_over_time(evidence, u, s).tolist() for k, u in kinds.items()} for s in streams
     }
     for stream in {s for f in cell.folders for s in text_streams(f)}:
-        words = analysis.attended_words(evidence, tokens, cut.conflict + cut.congruent, stream)
+        words = attended_words(evidence, tokens, cut.conflict + cut.congruent, stream)
         row["attended_words"] = [w for w in words if w[2] >= 5 * len(cell.pools)]
     return row
 

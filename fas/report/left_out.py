@@ -41,8 +41,8 @@ def left_out_table(
         shown = [system + (" *transductive*" if own[0].info["transductive"] else "")]
         shown += [percent(s["accuracy"]) for s in summaries]
         shown += [percent(mean_std(list(by_seed))), f"{100 * low:.1f} to {100 * high:.1f}"]
-        averages = np.mean([s["seed_average"] for s in summaries])
-        shown.append(f"{100 * averages:.2f}" if len(by_seed) > 1 else "")
+        averages = [s["seed_average"] for s in summaries]
+        shown.append(f"{100 * np.mean(averages):.2f}" if len(by_seed) > 1 and None not in averages else "")
         shown.append(against(drawn, system, reference))
         lines.append(f"| {' | '.join(shown)} |")
     return [

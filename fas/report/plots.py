@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 
 from fas.figures import plt, save
+from fas.scoring.detection import ALARMS
+from fas.scoring.limits import ORACLE
 
 
-def accuracies(tables: dict[str, dict[str, dict[str, Any]]], path: Path) -> None:
-    """Accuracy of every system on every set, with the interval over speakers."""
+def accuracies(tables: dict[str, dict[str, dict[str, Any]]], chances: dict[str, float], path: Path) -> None:
+    """Accuracy of every system on every set, with the interval over speakers, and a line at chance."""
     systems = list(dict.fromkeys(s for rows in tables.values() for s in rows))
     figure, every = plt.subplots(
         1, len(tables), figsize=(2.2 + 3.0 * len(tables), 1.1 + 0.3 * len(systems)), sharey=True, layout="constrained"
@@ -25,6 +27,7 @@ def accuracies(tables: dict[str, dict[str, dict[str, Any]]], path: Path) -> None
             whiskers = [[max(0, mean - low)], [max(0, high - mean)]]
             axes.errorbar(mean, i, xerr=whiskers, fmt="none", ecolor="0.2", capsize=2)
             axes.text(2, i, f"{mean:.1f}", va="center", fontsize=8, color="white")
+        axes.axvline(100 * chances[name], color="0.3", linestyle=":", linewidth=1)
         axes.set(title=name, xlabel="accuracy (%)", xlim=(0, 100))
         axes.set_yticks(range(len(systems)), systems)
         axes.spines[["top", "right"]].set_visible(False)
@@ -34,7 +37,7 @@ def accuracies(tables: dict[str, dict[str, dict[str, Any]]], path: Path) -> None
 
 def capture(rows: dict[str, dict[str, Any]], path: Path) -> None:
     """For each system, the conflict utterances by emotion of the voice and of the words: who won (blue: the voice)."""
-    pairs = {s: r["pairs"] for s, r in rows.items() if r["pairs"]}
+    pairs = {s: r["pairs"] for s, r in rows.items() if r["pairs"] and s != ORACLE}
     labels = sorted({e for p in pairs.values() for x in p for e in (x["voice"], x["words"])})
     figure, every = plt.subplots(
         1, len(pairs), figsize=(3.1 * len(pairs) + 0.8, 3.6), sharey=True, layout="constrained", squeeze=False
@@ -49,6 +52,24 @@ def capture(rows: dict[str, dict[str, Any]], path: Path) -> None:
         axes.set(title=system, xlabel="the words say")
     every[0][0].set_ylabel("the voice says")
     figure.colorbar(image, ax=every[0], label="voice won − words won", shrink=0.8)
+    save(figure, path)
+
+
+def roc(rows: dict[str, dict[str, Any]], path: Path) -> None:
+    """Conflicts found against false alarms, a line for each system, the mean over seeds; nothing without figures."""
+    drawn = {s: r for s, r in rows.items() if "curve" in r}
+    if not drawn:
+        return
+    figure, axes = plt.subplots(figsize=(4.6, 4.2), layout="constrained")
+    for system, row in drawn.items():
+        alarms, found = (100 * np.array(row["curve"][k]) for k in ("alarms", "found"))
+        axes.plot(alarms, found, label=f"{system} ({100 * row['auc']['mean']:.1f})")
+    axes.plot([0, 100], [0, 100], color="0.6", linestyle=":", linewidth=1)
+    for alarms in ALARMS:
+        axes.axvline(100 * alarms, color="0.85", linewidth=1, zorder=0)
+    axes.set(xlabel="false alarms (% of congruent)", ylabel="conflicts found (%)", xlim=(0, 100), ylim=(0, 100))
+    axes.set_aspect("equal")
+    axes.legend(title="area under the curve (%)", loc="lower right", fontsize=8, title_fontsize=8)
     save(figure, path)
 
 

@@ -4,6 +4,7 @@ One file, nothing loaded from elsewhere; of the utterances only the most telling
 grow with the sets.
 """
 
+import base64
 import json
 import os
 from collections import defaultdict
@@ -16,8 +17,10 @@ import numpy as np
 from fas import conf
 from fas.data import mix
 from fas.report import page
+from fas.report.tables import chance
 from fas.scoring import analysis
-from fas.scoring.evidence import Emotion, marks_of, span
+from fas.scoring.evidence import Emotion, marks_of, read_evidence, span
+from fas.scoring.limits import ORACLE
 from fas.training.confs import StreamConf
 
 TELLING = 6  # utterances of each kind
@@ -26,12 +29,13 @@ Cells = dict[tuple[str, str], analysis.Cell]
 
 @dataclass
 class Sources:
-    """What utterances are shown from: their sound, tables of the data dirs, of the words (whisper, text), features."""
+    """What is shown: sound, tables of the data dirs, of the words (whisper, text), features, a folder of pictures."""
 
     places: dict[str, mix.Place]
     data: dict[str, dict[str, str]]
     words: dict[str, dict[str, str]]
     feats: dict[str, Path]
+    pictures: Path
 
     def frames(self, kind: str, below: str) -> dict[str, int]:
         """Number of frames of every utterance, of all sets."""
@@ -45,6 +49,7 @@ def render(
     cells: Cells,
     tables: dict[str, dict[str, dict[str, Any]]],
     conflicts: dict[str, dict[str, dict[str, Any]]],
+    detections: dict[str, dict[str, dict[str, Any]]],
     published: list[dict[str, Any]],
     facts: list[str],
     infos: dict[str, dict[str, Any]],
@@ -61,9 +66,12 @@ def render(
     return page.ENVIRONMENT.get_template("report.html").render(
         tables=tables,
         infos=infos,
-        confusions={name: {s: confusion(cells[s, name]) for s in tables[name]} for name in tables},
+        confusions={name: {s: confusion(cells[s, name]) for s in systems(tables[name])} for name in tables},
         conflicts=conflicts,
-        grids={name: {s: pairs(r) for s, r in rows.items() if r["pairs"]} for name, rows in conflicts.items()},
+        grids={n: {s: pairs(rows[s]) for s in systems(rows) if rows[s]["pairs"]} for n, rows in conflicts.items()},
+        detections=detections,
+        rocs={name: embedded(sources.pictures / f"roc-{name}.png") for name in detections},
+        chance=chance,
         published=published,
         facts=[line.removeprefix("- ") for line in facts],
         curves={s: c for s, paths in models.items() if (c := curves(paths))},
@@ -72,6 +80,16 @@ def render(
         role_of=lambda system: names.get(system, ""),
         examples={"won": [x for u in won if (x := show(*u))], "lost": [x for u in lost if (x := show(*u))]},
     )
+
+
+def systems(rows: dict[str, Any]) -> list[str]:
+    """Those of a table, without the oracle, which is none."""
+    return [system for system in rows if system != ORACLE]
+
+
+def embedded(path: Path) -> str:
+    """A picture as a data URI; empty where there is none."""
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" if path.exists() else ""
 
 
 def confusion(cell: analysis.Cell) -> dict[str, Any]:
@@ -195,7 +213,7 @@ class Shown:
     def _marks(self, name: str, utt: str, place: mix.Place, channel: int | None) -> dict[str, list[Any]]:
         """The kept tokens of the first seed's model."""
         cell = self.cells[self.roles["both"], name]
-        evidence = self.evidence.setdefault(name, analysis.read_evidence(cell.folders))
+        evidence = self.evidence.setdefault(name, read_evidence(cell.folders))
         if utt not in evidence:
             return {}
         described = conf.load(cell.folders[0].parents[1] / "conf.yaml")

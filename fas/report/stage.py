@@ -61,12 +61,14 @@ class Wanted:
 def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     """OUT/{report.html RESULTS.md results.json} and pictures; RESULTS.md to standard output too."""
     from fas.report import collect, plots, results
+    from fas.scoring import detection
 
     out = wanted.out
     cells = collect.collect(wanted.model, wanted.systems, wanted.folds, wanted.seeds)
     for name, path in wanted.external.items():
         collect.add_external(cells, name, path)
     collect.add_people(cells, collect.read_tables(wanted.datadir, "utt2people"))
+    collect.add_oracle(cells, wanted.roles)
     speakers, utt2sem = (collect.read_tables(wanted.datadir, name) for name in ("utt2spk", "utt2sem"))
     words = {"whisper": "text", "text": "tokens"}
     texts = {k: collect.read_tables(wanted.feats[k], name) for k, name in words.items() if k in wanted.feats}
@@ -74,6 +76,8 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     tokens = {u: line.split() for u, line in texts.get("text", {}).items()}
     heard = texts.get("whisper", {})
     conflicts = collect.analyse_conflict(cells, wanted.roles["words"], tokens, utt2sem, heard)
+    says = collect.say_conflict(cells, wanted.roles, utt2sem)
+    detections = collect.detect_conflict(cells, says, utt2sem, heard, speakers)
     published = conf.load(wanted.published)["rows"] if wanted.published else []
     first = [m for s in wanted.systems for m in wanted.models(s) if m.name == f"seed{wanted.seeds[0]}"]
     facts = tables.facts([conf.load(m / "conf.yaml") for m in first], len(wanted.folds), wanted.seeds)
@@ -82,24 +86,31 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
         cell = next(c for (_, n), c in cells.items() if n == name)
         infos[name] = cell.info | {"silent": sum(heard.get(u) == "" for u in cell.every[0].utts)}
     above = [*facts, *held_out(wanted, cells, speakers)]
-    text = tables.document(above, figures, infos, conflicts, published, wanted.roles["both"])
+    text = tables.document(above, figures, infos, conflicts, detections, published, wanted.roles["both"])
 
     stamp.unmark(out, DONE)
     with stamp.write_aside(out / "results.json") as f:
-        json.dump({"sets": figures, "conflict": conflicts}, f, indent=1)
-    plots.accuracies(figures, out / "results.png")
+        json.dump({"sets": figures, "conflict": conflicts, "detection": detections}, f, indent=1)
+    chances = {name: tables.chance(info) for name, info in infos.items()}
+    plots.accuracies(figures, chances, out / "results.png")
     for name, rows in conflicts.items():
         plots.capture(rows, out / f"capture-{name}.png")
         plots.attention_over_time(rows, out / f"attention-{name}.png")
+    for name, rows in detections.items():
+        plots.roc(rows, out / f"roc-{name}.png")
+    for name, said in says.items():
+        with stamp.write_aside(out / f"conflict-{name}.tsv") as f:
+            f.writelines(f"{line}\n" for line in detection.table(said, heard))
     known = {"utt2channel": collect.read_tables(wanted.datadir, "utt2channel"), "utt2sem": utt2sem}
-    sources = results.Sources(collect.read_places(wanted.datadir), known, texts, wanted.feats)
+    sources = results.Sources(collect.read_places(wanted.datadir), known, texts, wanted.feats, out)
     models = {s: wanted.models(s) for s in wanted.systems}
     with stamp.write_aside(out / "report.html") as f:
-        f.write(results.render(cells, figures, conflicts, published, facts, infos, models, wanted.roles, sources))
+        shown = (cells, figures, conflicts, detections, published, facts, infos, models, wanted.roles, sources)
+        f.write(results.render(*shown))
     with stamp.write_aside(out / "RESULTS.md") as f:
         f.write(text)
-    pictures = sorted(p.name for p in out.glob("*.png"))
-    stamp.mark_whole(out, inputs, ["results.json", "report.html", "RESULTS.md", *pictures], DONE)
+    others = sorted(p.name for pattern in ("*.png", "conflict-*.tsv") for p in out.glob(pattern))
+    stamp.mark_whole(out, inputs, ["results.json", "report.html", "RESULTS.md", *others], DONE)
     print(text)
 
 

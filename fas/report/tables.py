@@ -12,7 +12,12 @@ REMARKS = [
     "speakers (2,000 draws). *Seeds averaged*: the accuracy when the posteriors of a fold's seeds are averaged. p:",
     "paired permutation test over speakers, two-sided, Holm-corrected within the table; few speakers can't make it",
     "small (6 speakers: 0.03 at the least). *people*, where listeners judged a set: each against the majority of the",
-    "others, in place of seeds.",
+    "others, in place of seeds. *oracle*: right where the words alone or the voice alone are, the ceiling of a fusion",
+    "that chooses between them; *chance*: each allowed label as often. The smallest difference is that of a paired",
+    "test over these speakers (Bloom 1995; fas/scoring/limits.py).",
+    "",
+    "P(conflict): of *words + voice* 1 - sum_e p(e | words) p(e | voice), of a head what it states itself; in brackets",
+    "95 % over speakers (1,000 draws).",
     "",
     "*transductive*: features z-scored per speaker with the statistics of that speaker's own unlabelled utterances,",
     "test speakers included.",
@@ -41,9 +46,8 @@ def set_table(name: str, rows: dict[str, dict[str, Any]], info: dict[str, Any], 
     lines = [f"## {name} ({info['protocol']}, {first['n']} utterances)", ""]
     lines += [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for system, row in rows.items():
-        low, high = row["interval"]
         shown = [system + (" *transductive*" if row["transductive"] else ""), pm(row["accuracy"])]
-        shown += [f"{100 * low:.1f} to {100 * high:.1f}", pm(row["uar"])]
+        shown += [interval(row["interval"]), pm(row["uar"])]
         shown += [pm(row["uar_folds"])] if folded else []
         shown.append(pm(row["f1"]))
         average = row["seed_average"]
@@ -51,12 +55,58 @@ def set_table(name: str, rows: dict[str, dict[str, Any]], info: dict[str, Any], 
         if len(columns) > len(shown):
             shown.append(f"{100 * row['difference']:+.2f} (p {row['p']:.3f})" if "p" in row else "")
         lines.append(f"| {' | '.join(shown)} |")
+    guess = f"{100 * chance(info):.2f}"
+    lines.append(f"| {' | '.join(['*chance*', guess, '', guess, *[''] * (len(columns) - 4)])} |")
+    lines += smallest_differences(rows, reference)
     if info["protocol"] == "zero-shot":
         lines += ["", f"Labels that may be given: {', '.join(info['labels_given'])}."]
     if info["silent"]:
         says = "a text encoder sees its marks of beginning and end alone"
         lines += ["", f"In {info['silent']} of the {first['n']} utterances no words were heard: {says}."]
     return [*lines, ""]
+
+
+def chance(info: dict[str, Any]) -> float:
+    """Accuracy and UAR of a guess that gives each of the allowed labels as often."""
+    return 1 / len(info["labels_given"])
+
+
+def smallest_differences(rows: dict[str, dict[str, Any]], reference: str) -> list[str]:
+    """What the paired test can show on a set (fas.scoring.limits.smallest_difference), as a line."""
+    found = {s: r["smallest_difference"] for s, r in rows.items() if "smallest_difference" in r}
+    if not found:
+        return []
+    if None in found.values():
+        return ["", f"Too few speakers for any difference to {reference} to be significant: six are the least."]
+    says = ", ".join(f"{s} {100 * v:.2f}" for s, v in found.items())
+    what = f"Smallest difference to {reference} that this set shows at 80 % power, in points"
+    return ["", f"{what}: {says} (p < 0.05 before the correction)."]
+
+
+def detection_tables(found: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
+    """How well conflicts are found by P(conflict)."""
+    lines = []
+    for name, rows in found.items():
+        first = next(iter(rows.values()))
+        silent = f", {first['without_words']} without words left out" if first["without_words"] else ""
+        lines += [f"## {name}: P(conflict)", ""]
+        lines += [f"{first['conflicts']} conflicts, {first['congruent']} congruent utterances{silent}.", ""]
+        lines += ["| system | area under the ROC curve % | average precision % | found at 5 % false alarms | at 20 % |"]
+        lines += ["|---|---|---|---|---|"]
+        for system, row in rows.items():
+            if "missing" in row:
+                lines.append(f"| {system} | no figure: there are no {row['missing']} | | | |")
+                continue
+            names = ("auc", "average_precision", "found_at_5", "found_at_20")
+            shown = [f"{pm(row[k])} ({interval(row[k]['interval'])})" for k in names]
+            lines.append(f"| {system} | {' | '.join(shown)} |")
+        lines.append("")
+    return lines
+
+
+def interval(bounds: list[float]) -> str:
+    """In per cent."""
+    return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}"
 
 
 def conflict_tables(found: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
@@ -75,7 +125,8 @@ def conflict_tables(found: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
             acoustic, semantic = row.get("acoustic_capture"), row.get("semantic_capture")
             neither = 100 * (1 - acoustic["mean"] - semantic["mean"]) if acoustic else 0
             lines.append(f"| {system} | {pm(row.get('congruent'))} | {pm(acoustic)} | {pm(semantic)} | {neither:.2f} |")
-        lines.append("")
+        guess = 100 * first["chance"]
+        lines += [f"| *chance* | {guess:.2f} | {guess:.2f} | {guess:.2f} | {100 - 2 * guess:.2f} |", ""]
         shares = {s: r["attention"] for s, r in rows.items() if r.get("attention")}
         for system, cut in shares.items():
             texts = [f"{k}: " + ", ".join(f"{s} {100 * v:.1f} %" for s, v in x.items()) for k, x in cut.items()]
@@ -122,10 +173,11 @@ def document(
     figures: dict[str, dict[str, dict[str, Any]]],
     infos: dict[str, dict[str, Any]],
     conflicts: dict[str, dict[str, dict[str, Any]]],
+    detections: dict[str, dict[str, dict[str, Any]]],
     published: list[dict[str, Any]],
     reference: str,
 ) -> str:
     """RESULTS.md: what it was made from, a table a set, conflicts, what others published, remarks."""
     lines = [line for name in figures for line in set_table(name, figures[name], infos[name], reference)]
-    lines += conflict_tables(conflicts) + published_table(published)
+    lines += conflict_tables(conflicts) + detection_tables(detections) + published_table(published)
     return "\n".join(["# Results", "", *facts, "", *lines, *REMARKS]) + "\n"

@@ -4,7 +4,6 @@ A run is one system's scores on one set with one seed: the hypotheses of all fol
 each are pooled; folds that score the same utterances (a zero-shot set) are averaged.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,31 +17,39 @@ from fas.metrics import scores
 
 EXACT = 12  # speakers up to which every flip of signs is tried
 DRAWS = 10_000
+CONFLICT = "P(conflict)"  # the last column of a hyp file whose system states it
 
 
 @dataclass
 class Hypotheses:
-    """One hyp file: utterances, reference and label of each (as numbers of `labels`), posteriors (utterances, C)."""
+    """One hyp file: utterances, reference and label of each (as numbers of `labels`), posteriors (utterances, C).
+
+    conflict: P(conflict) of each, NaN where no words were heard; None for a system that states none.
+    """
 
     labels: list[str]
     utts: list[str]
     references: np.ndarray
     given: np.ndarray
     posteriors: np.ndarray
+    conflict: np.ndarray | None = None
 
 
 def read_hyp(path: Path) -> Hypotheses:
     """Read what fas.scoring.score.write wrote."""
     head, *lines = path.read_text(encoding="utf-8").splitlines()
-    labels = head.split()[4:]
+    columns = head.split()[4:]
+    labels = [c for c in columns if c != CONFLICT]
     number = {e: i for i, e in enumerate(labels)}
     rows = [line.split() for line in lines]
+    values = np.array([r[3:] for r in rows], dtype=np.float64).reshape(len(rows), len(columns))
     return Hypotheses(
         labels,
         [r[0] for r in rows],
         np.array([number[r[1]] for r in rows]),
         np.array([number[r[2]] for r in rows]),
-        np.array([r[3:] for r in rows], dtype=np.float64),
+        values[:, : len(labels)],
+        values[:, -1] if len(columns) > len(labels) else None,
     )
 
 
@@ -62,8 +69,10 @@ class Cell:
         self.folds[seed].append(hyp)
         for i, pool in enumerate(self.pools[seed]):
             if not set(pool.utts) & set(hyp.utts):
-                arrays = ("references", "given", "posteriors")
-                joined = (np.concatenate([getattr(pool, k), getattr(hyp, k)]) for k in arrays)
+                arrays = ["references", "given", "posteriors"]
+                if pool.conflict is not None and hyp.conflict is not None:
+                    arrays.append("conflict")
+                joined = [np.concatenate([getattr(pool, k), getattr(hyp, k)]) for k in arrays]
                 self.pools[seed][i] = Hypotheses(hyp.labels, pool.utts + hyp.utts, *joined)
                 return
         self.pools[seed].append(hyp)
@@ -134,7 +143,7 @@ def mean_std(values: list[float]) -> dict[str, float]:
     return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0}
 
 
-def _by_speaker(value: dict[str, float], speakers: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
+def by_speaker(value: dict[str, float], speakers: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
     """Sum of the values and number of utterances of each speaker."""
     names = sorted({speakers[u] for u in value})
     row = {s: i for i, s in enumerate(names)}
@@ -152,7 +161,7 @@ def speaker_interval(
 
     correct: utterance -> share of the seeds that got it right.
     """
-    right, count = _by_speaker(correct, speakers)
+    right, count = by_speaker(correct, speakers)
     drawn = np.random.default_rng(0).integers(len(right), size=(rounds, len(right)))
     accuracy = right[drawn].sum(1) / count[drawn].sum(1)
     tail = (1 - level) / 2
@@ -164,7 +173,7 @@ def paired_test(a: dict[str, float], b: dict[str, float], speakers: dict[str, st
 
     All flips up to 12 speakers, 10,000 random ones beyond. Utterances that only one system scored do not count.
     """
-    difference, _ = _by_speaker({u: a[u] - b[u] for u in a.keys() & b.keys()}, speakers)
+    difference, _ = by_speaker({u: a[u] - b[u] for u in a.keys() & b.keys()}, speakers)
     if len(difference) <= EXACT:
         signs = np.array(list(product((1, -1), repeat=len(difference))))
     else:
@@ -248,52 +257,3 @@ def conflict(cell: Cell, cut: Slices) -> dict[str, Any]:
         if cell.share(utts)
     ]
     return made
-
-
-def read_evidence(folders: Iterable[Path]) -> dict[str, list[dict[str, list[list[float]]]]]:
-    """Utterance -> for each seed and fold, stream -> [place, attention] of the kept tokens (score.predict)."""
-    found = defaultdict(list)
-    for folder in folders:
-        path = folder / "evidence.jsonl"
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-            row = json.loads(line)
-            found[row.pop("utt")].append(row)
-    return dict(found)
-
-
-def attention_shares(evidence: dict[str, list[dict[str, Any]]], utts: Iterable[str]) -> dict[str, float]:
-    """Stream -> mean share of the attention over these utterances."""
-    shares = defaultdict(list)
-    for utt in utts:
-        for kept in evidence.get(utt, []):
-            for stream, tokens in kept.items():
-                shares[stream].append(sum(w for _, w in tokens))
-    return {s: float(np.mean(v)) for s, v in shares.items()}
-
-
-def attention_over_time(evidence: dict[str, list[dict[str, Any]]], utts: Iterable[str], stream: str) -> np.ndarray:
-    """(10,) share of a stream's attention that falls into each tenth of the utterance, by the last kept token's end."""
-    total = np.zeros(10)
-    for utt in utts:
-        for kept in evidence.get(utt, []):
-            tokens = kept.get(stream, [])
-            size = 1 + max((p for p, _ in tokens), default=0)
-            for place, weight in tokens:
-                total[min(9, int(10 * place / size))] += weight
-    return total / max(total.sum(), 1e-12)
-
-
-def attended_words(
-    evidence: dict[str, list[dict[str, Any]]], tokens: dict[str, list[str]], utts: Iterable[str], stream: str
-) -> list[tuple[str, float, int]]:
-    """Tokens by the attention that they get over an even share of it: (token, factor, times kept), strongest first."""
-    gained: dict[str, list[float]] = defaultdict(list)
-    for utt in utts:
-        for kept in evidence.get(utt, []):
-            entries = kept.get(stream, [])
-            total = sum(w for _, w in entries)
-            for place, weight in entries:
-                if place < len(tokens.get(utt, [])) and total > 0:
-                    gained[tokens[utt][place]].append(weight / total * len(entries))
-    rows = [(t, float(np.mean(v)), len(v)) for t, v in gained.items()]
-    return sorted(rows, key=lambda r: -r[1])

@@ -12,6 +12,7 @@ from fas.errors import ConfError
 from fas.metrics import scores
 from fas.model import FASHead, QueryFusion
 from fas.scoring import confusion
+from fas.scoring.analysis import CONFLICT
 from fas.training import checkpoint, logreg
 from fas.training.confs import TrainConf
 from fas.training.dataset import Batch, Dataset
@@ -20,38 +21,43 @@ Kept = dict[str, list[list[float]]]  # stream -> [place, attention] of each kept
 
 
 @torch.inference_mode()
-def predict(model: Path, settings: TrainConf, data: Dataset, evidence: IO[str]) -> np.ndarray:
-    """(utterances, classes) posteriors of the model folder's best checkpoint, and what the queries attended to.
+def predict(
+    model: Path, settings: TrainConf, data: Dataset, evidence: IO[str]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Posteriors (utterances, classes) of the model folder's best checkpoint, P(conflict) (utterances,) if it has any.
 
     To `evidence`, for heads with queries, goes a JSON line for each utterance: utt, and stream -> [place, attention] of
     each kept token, the place counted in tokens; the attention over all streams sums to 1.
     """
     weights = checkpoint.load(model / "best.pt")
     if settings.system == "logreg":
-        return logreg.posteriors(weights["state"], data)
+        return logreg.posteriors(weights["state"], data), None
     device = "cuda" if torch.cuda.is_available() else "cpu"
     head = checkpoint.build_model(settings, weights["dims"], len(data.labels))
     head.load_state_dict(weights["state"])
     head.to(device).eval()
     posteriors = np.empty((len(data), len(data.labels)))
+    conflicts: list[float | None] = []
     for i, part in enumerate(data.batches(1)):
-        posteriors[i], kept = predict_one(head, part.to(device))
+        posteriors[i], kept, conflict = predict_one(head, part.to(device))
+        conflicts.append(conflict)
         if kept:
             evidence.write(json.dumps({"utt": data.utts[i]} | kept) + "\n")
-    return posteriors
+    return posteriors, None if None in conflicts else np.array(conflicts, dtype=np.float64)
 
 
 @threads.one()
 @torch.inference_mode()
-def predict_one(head: FASHead, utterance: Batch) -> tuple[np.ndarray, Kept]:
-    """(classes,) float64 posteriors of a batch of one utterance, and its evidence as in `predict` ({} without queries).
+def predict_one(head: FASHead, utterance: Batch) -> tuple[np.ndarray, Kept, float | None]:
+    """(classes,) float64 posteriors of a batch of one utterance, its evidence as in `predict` ({} without queries), and
+    P(conflict), None of a head that states none.
 
     One by one and in one thread, so that a score does not depend on what else is scored nor on the number of cores, and
     `fas predict` gives the same digits.
     """
     torch.manual_seed(0)  # for a random choice of tokens
     if not isinstance(head.fusion, QueryFusion):
-        return _softmax(head.fuse(utterance.patches, utterance.lengths)), {}
+        return _softmax(head.fuse(utterance.patches, utterance.lengths)), {}, _conflict(head, utterance)
     logits, streams, attention = head.attend(utterance.patches, utterance.lengths)
     pieces = attention[0].cpu().split([s.mask.shape[1] for s in streams.values()])
     kept = {}
@@ -59,7 +65,16 @@ def predict_one(head: FASHead, utterance: Batch) -> tuple[np.ndarray, Kept]:
         mask = tokens.mask[0].cpu()
         places = sorted(zip(tokens.index[0].cpu()[mask].tolist(), piece[mask].tolist(), strict=True))
         kept[name] = [[place, round(weight, 5)] for place, weight in places]
-    return _softmax(logits), kept
+    return _softmax(logits), kept, _conflict(head, utterance)
+
+
+def _conflict(head: FASHead, utterance: Batch) -> float | None:
+    """What a head with a method `conflict` states of a batch of one."""
+    if not hasattr(head, "conflict"):
+        return None
+    torch.manual_seed(0)
+    probability = head.conflict(utterance.patches, utterance.lengths)
+    return None if probability is None else float(probability.double()[0])
 
 
 def _softmax(logits: torch.Tensor) -> np.ndarray:
@@ -85,14 +100,27 @@ def evaluate(data: Dataset, probabilities: np.ndarray, labels: list[str], allowe
     return result
 
 
-def write(out: Path, data: Dataset, masked: np.ndarray, labels: list[str], result: dict[str, Any]) -> None:
-    """hyp: a head line, then utterance, reference, label and posteriors (masked ones are 0, the rest sum to 1)."""
-    masked = masked / masked.sum(1, keepdims=True)
+def write(
+    out: Path,
+    data: Dataset,
+    masked: np.ndarray,
+    conflict: np.ndarray | None,
+    labels: list[str],
+    result: dict[str, Any],
+) -> None:
+    """hyp: a head line, then utterance, reference, label and posteriors (masked ones are 0, the rest sum to 1).
+
+    Last stands P(conflict), (utterances,), of a system that states it, nan where no words were heard.
+    """
+    columns = masked / masked.sum(1, keepdims=True)
+    given = masked.argmax(1)
+    head = labels
+    if conflict is not None:
+        columns, head = np.column_stack([columns, conflict]), [*labels, CONFLICT]
     with stamp.write_aside(out / "hyp") as f:
-        f.write(f"# utt ref label {' '.join(labels)}\n")
-        for utt, reference, row in zip(data.utts, data.references, masked, strict=True):
-            posteriors = " ".join(f"{p:.6f}" for p in row)
-            f.write(f"{utt} {labels[reference]} {labels[row.argmax()]} {posteriors}\n")
+        f.write(f"# utt ref label {' '.join(head)}\n")
+        for utt, reference, label, row in zip(data.utts, data.references, given, columns, strict=True):
+            f.write(f"{utt} {labels[reference]} {labels[label]} {' '.join(f'{p:.6f}' for p in row)}\n")
     with stamp.write_aside(out / "result.json") as f:
         json.dump(result, f, indent=1)
     confusion.draw(np.array(result["confusion"]), labels, result, out / "confusion.png")

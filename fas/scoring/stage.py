@@ -11,7 +11,7 @@ from fas import conf, stamp
 from fas.cli import fill
 from fas.data import datadir
 from fas.errors import ConfError, DataError
-from fas.training.inputs import data_digest, head, without_words
+from fas.training.inputs import data_digest, head, silent, without_words
 
 read = cache(datadir.read)
 
@@ -111,7 +111,7 @@ def score_one(scoring: Scoring) -> None:
             )
     stamp.unmark(scoring.out)
     with stamp.write_aside(scoring.out / "evidence.jsonl") as f:
-        probabilities = score.predict(scoring.model, settings, data, f)
+        probabilities, conflict = score.predict(scoring.model, settings, data, f)
     score.check_finite(probabilities, data.utts, scoring.model)
     zero_shot = scoring.inputs["protocol"] == "zero-shot"
     allowed = np.array([not zero_shot or e in data.emotions for e in labels])
@@ -125,6 +125,8 @@ def score_one(scoring: Scoring) -> None:
         "left_out": data.dropped,
         "without_words": without_words(scoring.feats, [scoring.directory], data.utts),
     }
-    score.write(scoring.out, data, probabilities * allowed, labels, result)
+    if conflict is not None and (wordless := silent(scoring.feats, [scoring.directory])):
+        conflict[[u in wordless for u in data.utts]] = np.nan
+    score.write(scoring.out, data, probabilities * allowed, conflict, labels, result)
     stamp.mark_whole(scoring.out, scoring.inputs, ["hyp", "result.json", "confusion.png"])
     print(json.dumps({k: result[k] for k in ("set", "seed", "accuracy", "uar", "f1")}))

@@ -71,13 +71,15 @@ def data_digest(streams: dict[str, Any], feats: dict[str, Path], sets: list[Path
     return stamp.digest(*parts)
 
 
-def without_words(feats: dict[str, Path], sets: list[Path], utts: list[str]) -> int | None:
-    """Utterances of these in which no words were heard: a text encoder gives its marks of beginning and end alone.
-
-    None where stage 2 left no transcripts.
-    """
+def silent(feats: dict[str, Path], sets: list[Path]) -> set[str] | None:
+    """Utterances of these sets in which no words were heard, as stage 2 tells; None where it left no transcripts."""
     texts = {feats["whisper"] / datadir.home(d).name / "text" for d in sets} if "whisper" in feats else set()
     if not texts or not all(p.exists() for p in texts):
         return None
-    silent = {u for p in texts for u, text in read_table(p, empty_ok=True).items() if not text}
-    return sum(u in silent for u in utts)
+    return {u for p in texts for u, text in read_table(p, empty_ok=True).items() if not text}
+
+
+def without_words(feats: dict[str, Path], sets: list[Path], utts: list[str]) -> int | None:
+    """How many of these no words were heard in: a text encoder gives its marks of beginning and end alone."""
+    found = silent(feats, sets)
+    return None if found is None else sum(u in found for u in utts)

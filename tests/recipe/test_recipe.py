@@ -21,11 +21,13 @@ def test_the_table(whole: Path) -> None:
     sections = {part.split(" (")[0].strip(): part for part in table.split("## ")[1:]}
     for name in ("case_mini-test_congruent", "case_mini-test_conflict"):
         rows = [line.split("|")[1].strip() for line in sections[name].splitlines() if line.startswith("|")]
-        assert rows[2:] == ["words", "voice", "fas"]
+        assert rows[2:] == ["words", "voice", "fas", "oracle", "*chance*"]
     conflict = table.split("## case_mini: tone against words")[1]
     assert "semantic capture" in conflict and "Attention of fas, congruent: acoustic" in conflict
     assert "Tokens that fas attends to most" in conflict
-    assert {"capture-case_mini.png", "attention-case_mini.png"} <= {p.name for p in (whole / "exp").iterdir()}
+    assert "| words + voice |" in table.split("## case_mini: P(conflict)")[1]
+    pictures = {"capture-case_mini.png", "attention-case_mini.png", "roc-case_mini.png"}
+    assert pictures <= {p.name for p in (whole / "exp").iterdir()}
     assert len(list(whole.rglob("confusion.png"))) == 3 * 2 * 2
     assert (whole / "exp/results.png").stat().st_size > 5000
 

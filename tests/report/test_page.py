@@ -110,7 +110,7 @@ def test_the_report(browser: webdriver.Chrome, exported: tuple[Path, Path]) -> N
     browser.get(page.as_uri())
     assert requests(browser) == [] and severe(browser) == []
     sections = {s.get_attribute("id") for s in browser.find_elements(By.TAG_NAME, "section")}
-    assert sections == {"results", "conflict", "listen", "confusion", "training"}
+    assert sections == {"results", "conflict", "detection", "listen", "confusion", "training"}
     rows = json.loads((exported[0] / "exp/results.json").read_text())["sets"]["case_mini-test_conflict"]
     text = browser.find_element(By.ID, "results").text
     for row in rows.values():

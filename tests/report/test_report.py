@@ -72,20 +72,23 @@ def test_tables(scored: Path) -> None:
     found = json.loads((scored / "exp/results.json").read_text())
     assert set(found["sets"]) == {"toy-test", "other"}
     for rows in found["sets"].values():
-        assert list(rows) == ["words", "voice", "fas"] and all(r["n"] == 48 for r in rows.values())
+        assert list(rows) == ["words", "voice", "fas", "oracle"] and all(r["n"] == 48 for r in rows.values())
         assert "p" not in rows["fas"] and 0 <= rows["words"]["p"] <= 1
         difference = rows["words"]["accuracy"]["mean"] - rows["fas"]["accuracy"]["mean"]
         assert rows["words"]["difference"] == pytest.approx(difference) and difference < -0.3
+        assert "p" not in rows["oracle"] and rows["oracle"]["accuracy"]["mean"] >= rows["voice"]["accuracy"]["mean"]
     known, predicted = found["conflict"]["toy"], found["conflict"]["other"]
     assert not known["fas"]["predicted"] and predicted["fas"]["predicted"]
     assert known["words"]["semantic_capture"]["mean"] == 1 and known["words"]["acoustic_capture"]["mean"] == 0
     assert known["fas"]["n"] == [16, 32]
     text = (scored / "exp/RESULTS.md").read_text()
     assert "as *predicted* by the text-only system" in text and "## other (zero-shot, 48 utterances)" in text
-    assert {"results.png", "capture-toy.png", "capture-other.png"} <= {p.name for p in (scored / "exp").iterdir()}
+    assert "| *chance* | 33.33 |" in text and "Smallest difference to fas that this set shows at 80 % power" in text
+    made = {"results.png", "capture-toy.png", "capture-other.png", "roc-toy.png", "conflict-toy.tsv"}
+    assert made <= {p.name for p in (scored / "exp").iterdir()}
     page = (scored / "exp/report.html").read_text()
     sections = [part.split('"')[0] for part in page.split('<section id="')[1:]]
-    assert sections == ["results", "conflict", "confusion"]  # no audio, no training log
+    assert sections == ["results", "conflict", "detection", "confusion"]  # no audio, no training log
     for row in found["sets"]["other"].values():
         assert f"{100 * row['accuracy']['mean']:.1f}" in page
     assert not re.search(r"(src|href)=.https?:|url\(|@import", page)
@@ -154,3 +157,35 @@ def test_unheard_words_have_no_emotion(scored: Path) -> None:
     assert sum(found["other"]["fas"]["n"]) == 43 and sum(found["toy"]["fas"]["n"]) == 48
     assert "In 5 of the 48 utterances no words were heard" in (scored / "exp/RESULTS.md").read_text()
     assert "In 5 utterances no words were heard." in (scored / "exp/report.html").read_text()
+
+
+def test_conflicts_are_found_by_the_companions_and_by_a_head_that_states_them(scored: Path) -> None:
+    """Words and voice with all on one label part or don't; a head's own column comes beside it, nan without words."""
+    for path in scored.glob("exp/fas/fold*/seed*/score/toy-*/hyp"):
+        head, *rows = path.read_text().splitlines()
+        said = [f"{row} {'nan' if row.startswith('toy0_00') else int(row[5:7]) / 100}" for row in rows]
+        path.write_text("\n".join([f"{head} P(conflict)", *said]) + "\n")
+    done = report(scored)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((scored / "exp/results.json").read_text())
+    assert list(found["detection"]) == ["toy"]  # of the other one nobody knows the words' emotion
+    both, own = (found["detection"]["toy"][s] for s in ("words + voice", "fas"))
+    assert (both["conflicts"], both["congruent"], both["without_words"]) == (32, 16, 0)
+    assert (own["conflicts"] + own["congruent"], own["without_words"]) == (47, 1)
+    assert 0.5 < both["auc"]["mean"] < 1 and both["found_at_20"]["mean"] > both["found_at_5"]["mean"]
+    text = (scored / "exp/RESULTS.md").read_text()
+    section = text.split("## toy: P(conflict)")[1]
+    assert f"| words + voice | {100 * both['auc']['mean']:.2f} ±" in section and "| fas |" in section
+    rows = [line.split("\t") for line in (scored / "exp/conflict-toy.tsv").read_text().splitlines()]
+    assert rows[0] == ["utt", "words + voice", "fas"] and rows[1][0] == "toy0_00" and rows[1][2] == "nan"
+    assert all(0 <= float(row[1]) <= 1 for row in rows[1:]) and len(rows) == 49
+    page = (scored / "exp/report.html").read_text()
+    assert f"{100 * own['auc']['mean']:.1f}" in page and 'src="data:image/png;base64,' in page
+
+
+def test_one_class_alone_is_named(scored: Path) -> None:
+    table = scored / "data/toy/utt2sem"
+    table.write_text((scored / "data/toy/utt2emo").read_text())
+    assert report(scored).returncode == 0
+    assert "| words + voice | no figure: there are no conflicts |" in (scored / "exp/RESULTS.md").read_text()
+    assert not (scored / "exp/roc-toy.png").exists()

@@ -8,6 +8,7 @@ import pytest
 
 from fas.scoring import analysis
 from fas.scoring.analysis import Cell, Hypotheses
+from fas.scoring.evidence import attended_words, attention_over_time, attention_shares, read_evidence
 
 LABELS = ["angry", "happy", "sad"]
 INFO = {"protocol": "in-domain", "transductive": False}
@@ -106,10 +107,10 @@ def test_attention(tmp_path: Path) -> None:
         {"utt": "u2", "voice": [[0, 0.8]], "words": [[0, 0.2]]},
     ]
     (tmp_path / "evidence.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    evidence = analysis.read_evidence([tmp_path])
-    shares = analysis.attention_shares(evidence, ["u1", "u2"])
+    evidence = read_evidence([tmp_path])
+    shares = attention_shares(evidence, ["u1", "u2"])
     assert shares == {"voice": pytest.approx(0.6), "words": pytest.approx(0.4)}
-    over_time = analysis.attention_over_time(evidence, ["u1"], "voice")
+    over_time = attention_over_time(evidence, ["u1"], "voice")
     assert over_time[0] == pytest.approx(0.25) and over_time[9] == pytest.approx(0.75)
-    words = analysis.attended_words(evidence, {"u1": ["great", "just"], "u2": ["fine"]}, ["u1", "u2"], "words")
+    words = attended_words(evidence, {"u1": ["great", "just"], "u2": ["fine"]}, ["u1", "u2"], "words")
     assert words[0] == ("great", pytest.approx(5 / 3), 1) and [w for w, _, _ in words] == ["great", "fine", "just"]
