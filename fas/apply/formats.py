@@ -3,7 +3,7 @@
 | format | opened by | a piece is |
 |---|---|---|
 | text, json, csv | people, programs | a line as soon as it is known |
-| textgrid | Praat | an interval in each of the tiers emotion, voice, words, heard, conflict |
+| textgrid | Praat | an interval in each of the tiers emotion, voice, words, heard, conflict, P(conflict) |
 | vtt | video and audio players | a subtitle in its emotion's colour, conflicts marked |
 | rttm | scoring tools | a SPEAKER line whose name is the emotion |
 | audacity | Audacity | a label |
@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from fas.apply.prediction import Prediction
 from fas.apply.recording import clock
+from fas.scoring.analysis import CONFLICT as PROBABILITY
 
 
 class Lines:
@@ -43,6 +44,7 @@ class Text(Lines):
         why = ""
         if p.conflict is not None:
             why = f"; voice {p.voice.label}, words {p.words.label}: " + ("in conflict" if p.conflict else "in accord")
+            why += f" (P {p.conflict_probability:.2f})" if p.conflict_probability is not None else ""
             why += {"voice": ", the voice won", "words": ", the words won"}.get(p.winner, "")
         elif p.voice is not None and not p.heard:
             why = f"; voice {p.voice.label}, no words"
@@ -72,15 +74,16 @@ class Csv(Lines):
 
     def __init__(self, out: TextIO, labels: list[str]):
         super().__init__(out, labels)
-        head = ["name", "start", "end", "speaker", "label", "heard", "words", "voice", "conflict", "winner", *labels]
-        print(as_csv(head), file=out, flush=True)
+        sides = ["words", "voice", "conflict", "conflict_probability", "winner"]
+        print(as_csv(["name", "start", "end", "speaker", "label", "heard", *sides, *labels]), file=out, flush=True)
 
     def line(self, p: Prediction) -> str:
         sides = [emotion.label if emotion else "" for emotion in (p.words, p.voice)]
-        conflict = "" if p.conflict is None else str(p.conflict).lower()
+        conflict = ["" if p.conflict is None else str(p.conflict).lower()]
+        conflict.append("" if p.conflict_probability is None else f"{p.conflict_probability:.6f}")
         posteriors = (f"{p.posteriors[e]:.6f}" for e in self.labels)
         where = [f"{p.start:.3f}", f"{p.end:.3f}", p.speaker]
-        return as_csv([p.name, *where, p.label, p.heard, *sides, conflict, p.winner or "", *posteriors])
+        return as_csv([p.name, *where, p.label, p.heard, *sides, *conflict, p.winner or "", *posteriors])
 
 
 def as_csv(row: list[str]) -> str:
@@ -108,7 +111,12 @@ class Audacity(Lines):
 def caption(p: Prediction) -> str:
     """A piece in few words."""
     said = f"{p.label}: {p.heard}" if p.heard else p.label
-    return f"{said} [voice {p.voice.label}, words {p.words.label}]" if p.conflict else said
+    return f"{said} [voice {p.voice.label}, words {p.words.label}{probability(p)}]" if p.conflict else said
+
+
+def probability(p: Prediction) -> str:
+    """P(conflict) behind a conflict, where it is known."""
+    return "" if p.conflict_probability is None else f", P {p.conflict_probability:.2f}"
 
 
 class Vtt(Lines):
@@ -129,8 +137,10 @@ class Vtt(Lines):
 
         who = f"<v {escaped(p.speaker)}>" if p.speaker else ""
         said = f"{who}<c.{p.label}>{escaped(p.heard) or '…'}</c>"
-        told = f"⚡ <c.{p.voice.label}>voice {p.voice.label}</c>, <c.{p.words.label}>words {p.words.label}</c>"
-        text = [said, told] if p.conflict else [said]
+        text = [said]
+        if p.conflict:
+            sides = (f"<c.{s.label}>{name} {s.label}</c>" for name, s in (("voice", p.voice), ("words", p.words)))
+            text.append(f"⚡ {', '.join(sides)}{probability(p)}")
         self.made.captions.append(webvtt.Caption(stamp(p.start), stamp(p.end), text))
 
     def finish(self, seconds: float) -> None:
@@ -157,6 +167,7 @@ class TextGrid(Lines):
     def write(self, p: Prediction) -> None:
         sides = {name: side.label for name, side in (("voice", p.voice), ("words", p.words)) if side}
         tiers = {"emotion": p.label, **sides, "heard": p.heard, "conflict": "conflict" if p.conflict else ""}
+        tiers |= {PROBABILITY: f"{p.conflict_probability:.2f}"} if p.conflict_probability is not None else {}
         if self.rows and self.rows[-1][1] > p.start:
             self.rows[-1] = (self.rows[-1][0], p.start, self.rows[-1][2])
         self.rows.append((p.start, p.end, tiers))
@@ -166,7 +177,7 @@ class TextGrid(Lines):
 
         last = max([seconds, *(end for _, end, _ in self.rows)])
         grid = textgrid.Textgrid(0, last)
-        for tier in ("emotion", "voice", "words", "heard", "conflict"):
+        for tier in ("emotion", "voice", "words", "heard", "conflict", PROBABILITY):
             entries = [(a, b, tiers[tier]) for a, b, tiers in self.rows if tiers.get(tier) and b > a]
             if entries:
                 grid.addTier(textgrid.IntervalTier(tier, entries, 0, last))

@@ -25,6 +25,7 @@ from fas.errors import ConfError
 from fas.frontend.build import build
 from fas.model import FASHead
 from fas.scoring import score
+from fas.scoring.detection import disagreement
 from fas.scoring.evidence import Emotion, marks_of, span
 from fas.training import checkpoint
 from fas.training.confs import StreamConf, TrainConf, settings_of
@@ -145,14 +146,18 @@ class FAS:
         return made
 
     def _judge(self, utt: str, data: DataDir, encoded: dict[str, Any], allowed: np.ndarray) -> Prediction:
-        posteriors, kept = self._run(utt, self.head, self.settings, encoded, allowed)
+        posteriors, kept, conflict = self._run(utt, self.head, self.settings, encoded, allowed)
         heard = encoded.get("whisper/text", "")
+        if encoded.get("whisper/text") == "":
+            conflict = None  # no words that the tone could part from
         others = {}
         for name, (head, settings) in self.companions.items():
             if name == "words" and not heard:
                 continue  # no words, no emotion of them
-            values, _ = self._run(utt, head, settings, encoded, allowed)
+            values, *_ = self._run(utt, head, settings, encoded, allowed)
             others[name] = Emotion(max(values, key=values.get), values)
+        if conflict is None and len(others) == 2:
+            conflict = float(disagreement(*(np.array(list(side.posteriors.values())) for side in others.values())))
         marks = {}
         for stream, places in kept.items():
             values = self.settings.streams[stream]
@@ -168,18 +173,20 @@ class FAS:
         if utt in data.segments:
             where |= {"start": data.segments[utt].start, "part": True, "speaker": data.utt2spk.get(utt, "")}
         more = where | {"attention": marks, "transductive": self.transductive}
+        more["conflict_probability"] = conflict
         return Prediction(utt, data.wav[utt], label, posteriors, heard, **others, **more)
 
     def _run(
         self, utt: str, head: FASHead, settings: TrainConf, encoded: dict[str, Any], allowed: np.ndarray
-    ) -> tuple[dict[str, float], score.Kept]:
+    ) -> tuple[dict[str, float], score.Kept, float | None]:
         patches = self.patches(settings, encoded)
         lengths = {name: torch.tensor([len(p)]) for name, p in patches.items()}
         utterance = Batch(patches, lengths, torch.zeros(1, dtype=torch.long)).to(self.device)
-        posteriors, kept = score.predict_one(head, utterance)
-        score.check_finite(posteriors[None], [utt], self.folder)
+        posteriors, kept, conflict = score.predict_one(head, utterance)
+        for values in (posteriors[None], None if conflict is None else np.array([conflict])):
+            score.check_finite(values, [utt], self.folder)
         masked = posteriors * allowed
-        return dict(zip(self.labels, (masked / masked.sum()).tolist(), strict=True)), kept
+        return dict(zip(self.labels, (masked / masked.sum()).tolist(), strict=True)), kept, conflict
 
 
 def files(paths: Iterable[str | Path], language: str | None, channel: int | None = None) -> DataDir:

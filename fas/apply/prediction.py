@@ -14,10 +14,12 @@ class Prediction:
 
     label and posteriors: of the whole system; heard: Whisper's transcript, empty where there is no speech; words and
     voice: the emotion by the words alone and by the voice alone, None for a model that was exported without such a
-    companion, and for words where none were heard; attention: stream -> the tokens that were kept, or all tokens of a
-    text, with times from its start on; start, seconds: where in the file it begins, how long it lasts; part: whether
-    that is not all of it; channel: the one that was taken, None for a mix of all; speaker: who speaks, by the segments;
-    transductive: whether the model was adapted to recordings among which this one is.
+    companion, and for words where none were heard; conflict_probability: P(conflict) as the head states it, or else as
+    the companions do (`fas.scoring.detection.disagreement`), None where neither does and where no words were heard;
+    attention: stream -> the tokens that were kept, or all tokens of a text, with times from its start on; start,
+    seconds: where in the file it begins, how long it lasts; part: whether that is not all of it; channel: the one that
+    was taken, None for a mix of all; speaker: who speaks, by the segments; transductive: whether the model was adapted
+    to recordings among which this one is.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Prediction:
     heard: str
     words: Emotion | None = None
     voice: Emotion | None = None
+    conflict_probability: float | None = None
     seconds: float = 0.0
     start: float = 0.0
     part: bool = False
@@ -77,7 +80,9 @@ class Prediction:
         """What a page shows of it."""
         verdicts = {"words": self.words, "voice": self.voice, "both": Emotion(self.label, self.posteriors)}
         known = {k: v for k, v in verdicts.items() if v}
-        return page.Picture(self.name, self.place, self.heard, known, self.attention, channel=self.channel)
+        chance = self.conflict_probability
+        facts = {} if chance is None else {"probability of a conflict": f"{100 * chance:.0f} %"}
+        return page.Picture(self.name, self.place, self.heard, known, self.attention, facts, self.channel)
 
     def _repr_html_(self) -> str:
         return page.utterance(self.picture)

@@ -196,6 +196,7 @@ def picture(recording: Recording, said: list[Prediction], labels: list[str]) -> 
             "words": p.words.label if p.words else None,
             "heard": p.heard,
             "conflict": bool(p.conflict),
+            "probability": p.conflict_probability,
             "winner": p.winner,
         }
         for p in said

@@ -25,8 +25,8 @@ EMBEDDED = 7200.0  # seconds; a longer recording is linked, as 29 MB of sound ar
 class Picture:
     """What the page shows of a recording.
 
-    pieces: of each start, end, speaker, label, voice, words, heard, conflict, winner, in order; voice and words are
-    None where the model does not know them;
+    pieces: of each start, end, speaker, label, voice, words, heard, conflict, its probability, winner, in order; voice,
+    words and probability are None where the model does not know them;
     broken: stretches (from, to, why) that could not be decoded; facts: lines of the head.
     """
 

@@ -82,10 +82,14 @@ def _softmax(logits: torch.Tensor) -> np.ndarray:
     return logits.double().softmax(-1)[0].cpu().numpy()
 
 
-def check_finite(probabilities: np.ndarray, utts: list[str], model: Path) -> None:
-    """Raises ConfError where posteriors (utterances, C) are not numbers, which would pass for the first label."""
-    if not np.isfinite(probabilities).all():
-        bad = [utts[i] for i in np.flatnonzero(~np.isfinite(probabilities).all(1))]
+def check_finite(probabilities: np.ndarray | None, utts: list[str], model: Path) -> None:
+    """Raises ConfError where probabilities (utterances, ...) are not numbers, which would pass for the first label.
+
+    None: there are none to check.
+    """
+    if probabilities is not None and not np.isfinite(probabilities).all():
+        finite = np.isfinite(probabilities).reshape(len(utts), -1).all(1)
+        bad = [utts[i] for i in np.flatnonzero(~finite)]
         raise ConfError(
             f"{model}: gives no numbers for {len(bad)} of {len(utts)} utterances ({bad[0]!r} the first); nothing was "
             "scored; train it again with a lower lr"

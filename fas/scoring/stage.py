@@ -112,7 +112,8 @@ def score_one(scoring: Scoring) -> None:
     stamp.unmark(scoring.out)
     with stamp.write_aside(scoring.out / "evidence.jsonl") as f:
         probabilities, conflict = score.predict(scoring.model, settings, data, f)
-    score.check_finite(probabilities, data.utts, scoring.model)
+    for values in (probabilities, conflict):
+        score.check_finite(values, data.utts, scoring.model)
     zero_shot = scoring.inputs["protocol"] == "zero-shot"
     allowed = np.array([not zero_shot or e in data.emotions for e in labels])
     result = score.evaluate(data, probabilities, labels, allowed)

@@ -17,6 +17,7 @@ def test_silence_has_no_words(exported: tuple[Path, Path], tmp_path: Path, pytho
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["heard"] == "" and said["words"] is None and said["conflict"] is None and said["winner"] is None
+    assert said["conflict_probability"] is None
     assert said["voice"]["label"] in said["posteriors"] and abs(sum(said["posteriors"].values()) - 1) < 1e-3
     assert "passed over, no audio by the name (1): " in done.stderr and "notes.txt" in done.stderr
     text = run(sys.executable, "-m", "fas", "predict", "--model", exported[1], tmp_path / "noise.wav")

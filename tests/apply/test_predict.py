@@ -18,7 +18,7 @@ from fas.apply import export
 from fas.data import tables
 from fas.errors import ConfError
 from fas.report import page
-from fas.scoring import analysis, evidence
+from fas.scoring import analysis, detection, evidence
 from tests.conftest import ENV, JOBS, ROOT, recipe, run
 
 
@@ -52,6 +52,11 @@ def test_posteriors_are_those_of_the_recipe(exported: tuple[Path, Path], python_
             assert rows[utt][column] == hyp.labels[given] and rows[utt]["heard"] == heard[utt]
             if system == "fas":
                 assert [rows[utt][e] for e in hyp.labels] == [f"{p:.6f}" for p in posteriors]
+    sides = (next((whole / "exp").glob(f"{s}-*")) / "seed1/score" / name / "hyp" for s in ("words", "voice"))
+    words, voice = map(analysis.read_hyp, sides)
+    parting = detection.disagreement(words.posteriors, voice.posteriors)
+    for utt, p in zip(words.utts, parting, strict=True):
+        assert float(rows[utt]["conflict_probability"]) == pytest.approx(p, abs=1e-5)
     for row in rows.values():
         assert row["conflict"] == str(row["words"] != row["voice"]).lower()
 

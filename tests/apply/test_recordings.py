@@ -22,15 +22,17 @@ SENTENCES = ("I am so glad that you came to see me.", "Leave me alone, I told yo
 LABELS = ["angry", "happy", "sad"]
 
 
-def said(start: float, end: float, voice: str, words: str, heard: str, speaker: str = "") -> Prediction:
+def said(
+    start: float, end: float, voice: str, words: str, heard: str, speaker: str = "", p: float | None = None
+) -> Prediction:
     sides = {"words": Emotion(words, {}), "voice": Emotion(voice, {})}
-    where = {"seconds": end - start, "start": start, "part": True, "speaker": speaker}
+    where = {"seconds": end - start, "start": start, "part": True, "speaker": speaker, "conflict_probability": p}
     return Prediction("a b.wav", "a b.wav", voice, dict.fromkeys(LABELS, 1 / 3), heard, **sides, **where)
 
 
 PIECES = [
     said(0.5, 2.25, "happy", "happy", "so < glad & well", "anna"),
-    said(2.75, 5.5, "sad", "happy", 'a "great" day\tindeed'),
+    said(2.75, 5.5, "sad", "happy", 'a "great" day\tindeed', p=0.826),
     said(6, 7, "angry", "angry", ""),
 ]
 
@@ -54,6 +56,7 @@ def test_textgrid_is_read_by_praatio(tmp_path: Path) -> None:
         (0.5, 2.25, "happy"), (2.75, 5.5, "sad"), (6, 7, "angry"),
     ]  # fmt: skip
     assert [tuple(e) for e in grid.getTier("conflict").entries] == [(2.75, 5.5, "conflict")]
+    assert [tuple(e) for e in grid.getTier("P(conflict)").entries] == [(2.75, 5.5, "0.83")]
     assert grid.getTier("heard").entries[1].label.split() == ["a", '"great"', "day", "indeed"]
 
 
@@ -65,7 +68,7 @@ def test_vtt_is_read_by_webvtt(tmp_path: Path) -> None:
     assert [(c.start, c.end) for c in made] == [
         ("00:00:00.500", "00:00:02.250"), ("00:00:02.750", "00:00:05.500"), ("00:00:06.000", "00:00:07.000"),
     ]  # fmt: skip
-    assert "⚡ voice sad, words happy" in made[1].text and "⚡" not in made[0].text
+    assert "⚡ voice sad, words happy, P 0.83" in made[1].text and "⚡" not in made[0].text
     assert "<c.happy>so &lt; glad &amp; well</c>" in made[0].raw_text and made[0].voice == "anna"
     assert any("::cue(.sad)" in style.text for style in made.styles)
 
@@ -82,16 +85,18 @@ def test_rttm_is_read_by_lhotse_and_audacity_by_mir_eval(tmp_path: Path) -> None
     (tmp_path / "a.txt").write_text(written("audacity"))
     times, labels = mir_eval.io.load_labeled_intervals(str(tmp_path / "a.txt"), delimiter="\t")
     assert times.tolist() == [[0.5, 2.25], [2.75, 5.5], [6, 7]]
-    assert labels[1] == 'sad: a "great" day indeed [voice sad, words happy]' and labels[2] == "angry"
+    assert labels[1] == 'sad: a "great" day indeed [voice sad, words happy, P 0.83]' and labels[2] == "angry"
 
 
 def test_lines_have_times() -> None:
     line = written("text").splitlines()[1]
-    assert line.startswith("a b.wav: 0:02.8 to 0:05.5: sad 0.33; voice sad, words happy: in conflict, the voice won")
+    assert "0:02.8 to 0:05.5: sad 0.33; voice sad, words happy: in conflict (P 0.83), the voice won" in line
     rows = list(csv.DictReader(io.StringIO(written("csv"))))
+    assert [r["conflict_probability"] for r in rows] == ["", "0.826000", ""]
     assert next((r["start"], r["end"], r["speaker"]) for r in rows) == ("0.500", "2.250", "anna")
     told = [json.loads(line) for line in written("json").splitlines()]
     assert (told[1]["start"], told[1]["end"], told[1]["conflict"], told[1]["winner"]) == (2.75, 5.5, True, "voice")
+    assert [t["conflict_probability"] for t in told] == [None, 0.826, None]
 
 
 def test_a_summary() -> None:
