@@ -89,6 +89,18 @@ def run(todo: list[Scoring], total: int) -> None:
                     stamp.log(f"{scoring.out} is scored; {left} of {total} left")
 
 
+def found_conflicts(directory: Path, seed: int, said: dict[str, float]) -> dict[str, Any] | None:
+    """How well what a head states of each utterance finds the set's conflicts; None where utt2sem knows none."""
+    from fas.scoring import detection
+
+    data = read(directory)
+    conflict = {u: data.utt2emo[u] != sem for u, sem in data.utt2sem.items() if u in said}
+    if not conflict:
+        return None
+    found = detection.figures({seed: [said]}, conflict, data.utt2spk, {})
+    return {name: value for name, value in found.items() if name != "curve"}
+
+
 def score_one(scoring: Scoring) -> None:
     import numpy as np
 
@@ -128,6 +140,9 @@ def score_one(scoring: Scoring) -> None:
     }
     if conflict is not None and (wordless := silent(scoring.feats, [scoring.directory])):
         conflict[[u in wordless for u in data.utts]] = np.nan
+    if conflict is not None:
+        said = dict(zip(data.utts, conflict.tolist(), strict=True))
+        result |= {"detection": found_conflicts(scoring.directory, int(described["seed"]), said)}
     score.write(scoring.out, data, probabilities * allowed, conflict, labels, result)
     stamp.mark_whole(scoring.out, scoring.inputs, ["hyp", "result.json", "confusion.png"])
     print(json.dumps({k: result[k] for k in ("set", "seed", "accuracy", "uar", "f1")}))

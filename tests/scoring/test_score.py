@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from fas.data.datadir import DataDir
 from fas.model import FASConfig, FASHead, Stream
-from fas.scoring import analysis, score
+from fas.scoring import analysis, score, stage
 from fas.training.dataset import Batch
 
 STREAMS = {"acoustic": Stream(6), "semantic": Stream(4, 1)}
@@ -56,3 +57,14 @@ def test_the_column_comes_last_and_labels_are_the_posteriors(tmp_path: Path) -> 
     assert analysis.read_hyp(tmp_path / "hyp").given.tolist() == [1, 0]
     score.write(tmp_path, data, posteriors, None, ["angry", "sad"], result)
     assert "P(conflict)" not in (tmp_path / "hyp").read_text()
+
+
+def test_a_set_s_result_says_how_well_its_conflicts_are_found(small: DataDir, tmp_path: Path) -> None:
+    utts = small.utts
+    small.utt2sem = dict(zip(utts, ["angry", "sad", "sad", "happy", "happy", "angry"], strict=True))
+    small.write(tmp_path / "known")
+    said = {u: 0.1 + 0.8 * (small.utt2emo[u] != small.utt2sem[u]) for u in utts}
+    found = stage.found_conflicts(tmp_path / "known", 3, said)
+    assert (found["conflicts"], found["congruent"], found["seeds"]) == (3, 3, [3])
+    assert found["auc"]["mean"] == 1 and "curve" not in found
+    assert stage.found_conflicts(tmp_path / "data", 3, said) is None
