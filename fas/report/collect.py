@@ -94,44 +94,53 @@ def dev_figures(model: str, system: str, folds: list[str], seeds: list[int]) -> 
     return analysis.mean_std(by_seed) if by_seed else None
 
 
-def compare(rows: dict[str, dict[str, Any]], cells: dict[str, analysis.Cell], reference: str, speakers: dict) -> None:
-    """Add to each row its difference to the reference system, the corrected p of the paired test, and its limit."""
-    if reference not in cells:
+def compare(
+    rows: dict[str, dict[str, Any]], correct: dict[str, dict[str, float]], reference: str, speakers: dict, figure: str
+) -> None:
+    """Add to each row its difference to the reference system, the corrected p of the paired test, and its limit.
+
+    correct: system -> utterance -> share of the seeds that got it right; figure: the row's, whose difference it is.
+    """
+    if reference not in correct:
         return
-    base = cells[reference].correct()
-    others = [s for s in rows if s not in (reference, limits.ORACLE, agreement.PEOPLE)]  # who have another reference
-    values = [analysis.paired_test(cells[s].correct(), base, speakers) for s in others]
+    base = correct[reference]
+    others = [s for s in correct if s not in (reference, limits.ORACLE, agreement.PEOPLE)]  # who have another reference
+    values = [analysis.paired_test(correct[s], base, speakers) for s in others]
     for system, p in zip(others, analysis.holm(values), strict=True):
-        difference = rows[system]["accuracy"]["mean"] - rows[reference]["accuracy"]["mean"]
-        smallest = limits.smallest_difference(cells[system].correct(), base, speakers)
+        difference = rows[system][figure]["mean"] - rows[reference][figure]["mean"]
+        smallest = limits.smallest_difference(correct[system], base, speakers)
         rows[system] |= {"difference": difference, "p": p, "smallest_difference": smallest}
 
 
 def analyse_conflict(
     cells: Cells,
-    words_system: str,
+    roles: dict[str, str],
     tokens: dict[str, list[str]],
     utt2sem: dict[str, str],
     heard: dict[str, str],
+    speakers: dict[str, str],
 ) -> dict[str, dict[str, Any]]:
     """Set -> system -> conflict figures; subsets of one data directory with utt2sem are taken together.
 
-    tokens: utterance -> its pieces of text. Without utt2sem the words are what `words_system` says they are,
-    but in utterances where none were heard.
+    tokens: utterance -> its pieces of text. Without utt2sem the words are what the system of the role `words` says they
+    are, but in utterances where none were heard.
     """
     made: dict[str, dict[str, Any]] = {}
     for home, systems in joined(cells, utt2sem).items():
         first = next(iter(systems.values()))
         if any(u in utt2sem for u in first.every[0].utts):
             cut = analysis.slices(first, utt2sem)
-        elif words_system in systems:
-            cut = analysis.predicted_slices(first, systems[words_system], heard)
+        elif roles["words"] in systems:
+            cut = analysis.predicted_slices(first, systems[roles["words"]], heard)
         else:
             continue
         if not cut.conflict:
             continue
         chance = 1 / len(first.info["labels_given"])
         made[home] = {s: analysis.conflict(c, cut) | {"chance": chance} for s, c in systems.items()}
+        if cut.congruent:
+            correct = {s: analysis.balanced(c, cut) for s, c in systems.items() if "mean" in made[home][s]}
+            compare(made[home], correct, roles["both"], speakers, "mean")
         for system, cell in systems.items():
             if evidence := read_evidence(cell.folders):
                 made[home][system] |= attended(cell, cut, evidence, tokens)

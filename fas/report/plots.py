@@ -56,8 +56,9 @@ def capture(rows: dict[str, dict[str, Any]], path: Path) -> None:
 
 
 def roc(rows: dict[str, dict[str, Any]], path: Path) -> None:
-    """Conflicts found against false alarms, a line for each system, the mean over seeds; nothing without figures."""
+    """Conflicts found against false alarms, a line for each system, the mean over seeds; no picture without figures."""
     drawn = {s: r for s, r in rows.items() if "curve" in r}
+    path.unlink(missing_ok=True)  # of other scores
     if not drawn:
         return
     figure, axes = plt.subplots(figsize=(4.6, 4.2), layout="constrained")

@@ -75,7 +75,7 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     figures = figures_of_sets(wanted, cells, speakers)
     tokens = {u: line.split() for u, line in texts.get("text", {}).items()}
     heard = texts.get("whisper", {})
-    conflicts = collect.analyse_conflict(cells, wanted.roles["words"], tokens, utt2sem, heard)
+    conflicts = collect.analyse_conflict(cells, wanted.roles, tokens, utt2sem, heard, speakers)
     says = collect.say_conflict(cells, wanted.roles, utt2sem)
     detections = collect.detect_conflict(cells, says, utt2sem, heard, speakers)
     published = conf.load(wanted.published)["rows"] if wanted.published else []
@@ -134,5 +134,6 @@ def figures_of_sets(wanted: Wanted, cells: Any, speakers: dict[str, str]) -> dic
         for system, cell in of_set.items():
             extra = {"dev": dev.get(system), "transductive": cell.info["transductive"]}
             figures[name][system] = cell.summary(speakers) | extra
-        collect.compare(figures[name], of_set, wanted.roles["both"], speakers)
+        correct = {system: cell.correct() for system, cell in of_set.items()}
+        collect.compare(figures[name], correct, wanted.roles["both"], speakers, "accuracy")
     return figures

@@ -53,7 +53,7 @@ def set_table(name: str, rows: dict[str, dict[str, Any]], info: dict[str, Any], 
         average = row["seed_average"]
         shown += [f"{100 * average:.2f}" if average is not None and len(row["seeds"]) > 1 else "", pm(row["dev"])]
         if len(columns) > len(shown):
-            shown.append(f"{100 * row['difference']:+.2f} (p {row['p']:.3f})" if "p" in row else "")
+            shown.append(against(row))
         lines.append(f"| {' | '.join(shown)} |")
     guess = f"{100 * chance(info):.2f}"
     lines.append(f"| {' | '.join(['*chance*', guess, '', guess, *[''] * (len(columns) - 4)])} |")
@@ -109,7 +109,14 @@ def interval(bounds: list[float]) -> str:
     return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}"
 
 
-def conflict_tables(found: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
+def against(row: dict[str, Any]) -> str:
+    """Difference to the reference system in points, and its p."""
+    if "p" not in row:
+        return ""
+    return f"{100 * row['difference']:+.2f} (p {row['p']:.{3 if row['p'] >= 0.001 else 4}f})"
+
+
+def conflict_tables(found: dict[str, dict[str, dict[str, Any]]], reference: str) -> list[str]:
     """Who wins where tone and words disagree."""
     lines = []
     for name, rows in found.items():
@@ -118,15 +125,17 @@ def conflict_tables(found: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
         lines += [f"## {name}: tone against words", "", f"The emotion of the words is {kind}.", ""]
         lines += [
             f"| system | congruent accuracy % (n {first['n'][0]}) | conflict accuracy % (n {first['n'][1]}) "
-            "| semantic capture % | neither % |",
-            "|---|---|---|---|---|",
+            f"| mean of both % | against {reference} | semantic capture % | neither % |",
+            "|---|---|---|---|---|---|---|",
         ]
         for system, row in rows.items():
             acoustic, semantic = row.get("acoustic_capture"), row.get("semantic_capture")
             neither = 100 * (1 - acoustic["mean"] - semantic["mean"]) if acoustic else 0
-            lines.append(f"| {system} | {pm(row.get('congruent'))} | {pm(acoustic)} | {pm(semantic)} | {neither:.2f} |")
+            shown = [system, pm(row.get("congruent")), pm(acoustic), pm(row.get("mean")), against(row), pm(semantic)]
+            lines.append(f"| {' | '.join(shown)} | {neither:.2f} |")
         guess = 100 * first["chance"]
-        lines += [f"| *chance* | {guess:.2f} | {guess:.2f} | {guess:.2f} | {100 - 2 * guess:.2f} |", ""]
+        lines.append(f"| *chance* | {guess:.2f} | {guess:.2f} | {guess:.2f} | | {guess:.2f} | {100 - 2 * guess:.2f} |")
+        lines += [*smallest_differences(rows, reference), ""]
         shares = {s: r["attention"] for s, r in rows.items() if r.get("attention")}
         for system, cut in shares.items():
             texts = [f"{k}: " + ", ".join(f"{s} {100 * v:.1f} %" for s, v in x.items()) for k, x in cut.items()]
@@ -179,5 +188,5 @@ def document(
 ) -> str:
     """RESULTS.md: what it was made from, a table a set, conflicts, what others published, remarks."""
     lines = [line for name in figures for line in set_table(name, figures[name], infos[name], reference)]
-    lines += conflict_tables(conflicts) + detection_tables(detections) + published_table(published)
+    lines += conflict_tables(conflicts, reference) + detection_tables(detections) + published_table(published)
     return "\n".join(["# Results", "", *facts, "", *lines, *REMARKS]) + "\n"

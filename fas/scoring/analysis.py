@@ -230,11 +230,20 @@ def _cut(cell: Cell, words: dict[str, str], predicted: bool) -> Slices:
     return Slices(voice, words, same, [u for u in voice if voice[u] != words[u]], predicted)
 
 
+def balanced(cell: Cell, cut: Slices) -> dict[str, float]:
+    """`Cell.correct`, weighted so that its mean over utterances is that of the two slices' accuracies."""
+    correct = cell.correct()
+    n = len(cut.congruent) + len(cut.conflict)
+    kinds = (cut.congruent, cut.conflict)
+    return {u: correct[u] * n / (2 * len(kind)) for kind in kinds for u in kind if u in correct}
+
+
 def conflict(cell: Cell, cut: Slices) -> dict[str, Any]:
     """Accuracy where tone and words agree and where they don't, and who won.
 
-    semantic_capture: share of the conflict utterances that were given the words' emotion; acoustic_capture: the
-    voice's, which is their accuracy; pairs: (voice, words) -> both shares and the number of utterances.
+    mean: of both accuracies, so that neither kind weighs more for being more; semantic_capture: share of the conflict
+    utterances that were given the words' emotion; acoustic_capture: the voice's, which is their accuracy; pairs:
+    (voice, words) -> both shares and the number of utterances.
     """
     made: dict[str, Any] = {"predicted": cut.predicted, "n": [len(cut.congruent), len(cut.conflict)]}
     if cut.congruent:
@@ -242,6 +251,9 @@ def conflict(cell: Cell, cut: Slices) -> dict[str, Any]:
     if cut.conflict:
         made["acoustic_capture"] = mean_std(cell.share(cut.conflict))
         made["semantic_capture"] = mean_std(cell.share(cut.conflict, cut.words))
+    both = [cell.share(cut.congruent), cell.share(cut.conflict)]
+    if both[0] and len(both[0]) == len(both[1]):
+        made["mean"] = mean_std(np.mean(both, axis=0).tolist())
     pairs: dict[tuple[str, str], list[str]] = defaultdict(list)
     for utt in cut.conflict:
         pairs[cut.voice[utt], cut.words[utt]].append(utt)

@@ -81,6 +81,11 @@ def test_tables(scored: Path) -> None:
     assert not known["fas"]["predicted"] and predicted["fas"]["predicted"]
     assert known["words"]["semantic_capture"]["mean"] == 1 and known["words"]["acoustic_capture"]["mean"] == 0
     assert known["fas"]["n"] == [16, 32]
+    both = [known["voice"][k]["mean"] for k in ("congruent", "acoustic_capture")]
+    assert known["voice"]["mean"]["mean"] == pytest.approx(np.mean(both))
+    difference = known["voice"]["mean"]["mean"] - known["fas"]["mean"]["mean"]
+    assert known["voice"]["difference"] == pytest.approx(difference) and 0 < known["voice"]["p"] <= 1
+    assert "p" not in known["fas"] and "p" not in known["oracle"] and known["words"]["smallest_difference"] > 0
     text = (scored / "exp/RESULTS.md").read_text()
     assert "as *predicted* by the text-only system" in text and "## other (zero-shot, 48 utterances)" in text
     assert "| *chance* | 33.33 |" in text and "Smallest difference to fas that this set shows at 80 % power" in text
@@ -184,6 +189,7 @@ def test_conflicts_are_found_by_the_companions_and_by_a_head_that_states_them(sc
 
 
 def test_one_class_alone_is_named(scored: Path) -> None:
+    (scored / "exp/roc-toy.png").write_text("of earlier scores")
     table = scored / "data/toy/utt2sem"
     table.write_text((scored / "data/toy/utt2emo").read_text())
     assert report(scored).returncode == 0

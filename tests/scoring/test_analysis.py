@@ -114,3 +114,16 @@ def test_attention(tmp_path: Path) -> None:
     assert over_time[0] == pytest.approx(0.25) and over_time[9] == pytest.approx(0.75)
     words = attended_words(evidence, {"u1": ["great", "just"], "u2": ["fine"]}, ["u1", "u2"], "words")
     assert words[0] == ("great", pytest.approx(5 / 3), 1) and [w for w, _, _ in words] == ["great", "fine", "just"]
+
+
+def test_the_mean_of_agreeing_and_disagreeing_weighs_both_alike() -> None:
+    rows = [("a1", "angry", "angry"), ("a2", "sad", "angry"), ("b1", "sad", "sad"), ("b2", "sad", "happy")]
+    cell = Cell()
+    cell.add(1, hypotheses(rows), INFO)
+    cut = analysis.slices(cell, {"a1": "angry", "a2": "happy", "b1": "happy", "b2": "happy"})
+    assert analysis.conflict(cell, cut)["mean"] == {"mean": pytest.approx((1 + 1 / 3) / 2), "std": 0.0}
+    weighted = analysis.balanced(cell, cut)
+    assert weighted.keys() == {"a1", "a2", "b1", "b2"}
+    assert np.mean(list(weighted.values())) == pytest.approx((1 + 1 / 3) / 2)
+    alone = analysis.slices(cell, {"a2": "happy"})
+    assert "mean" not in analysis.conflict(cell, alone)
