@@ -112,20 +112,27 @@ def found(args: argparse.Namespace, folder: Path) -> Iterator[tuple[str, float]]
 
 
 def accuracies(folder: Path, joined: Joined) -> Iterator[tuple[str, float]]:
-    """Of the pieces' labels, each utterance by the piece that overlaps it most, and of the utterances one by one."""
+    """Of the pieces, each utterance by the one that overlaps it most; of exact cuts of the recording; of the files.
+
+    The first two are in the room's noise, the files are not.
+    """
     from fas import FAS
     from fas.apply.predict import files
 
     model = FAS.load(folder, "cpu")
     said = list(model.predict_recording(joined.path))
+    listed = joined.path.with_name("segments")
+    lines = (f"{n:05d} {joined.path.stem} {start:.3f} {end:.3f}\n" for n, (start, end, *_) in enumerate(joined.times))
+    listed.write_text("".join(lines))
+    cuts = model.predict_recording(joined.path, segments=str(listed))
     alone = model.predict_set(files([t[2] for t in joined.times], None))
-    on_pieces, one_by_one = [], []
-    for (start, end, _, emotion), single in zip(joined.times, alone, strict=True):
+    right: dict[str, list[bool]] = {"pieces": [], "exact cuts": [], "files one by one": []}
+    for (start, end, _, emotion), cut, single in zip(joined.times, cuts, alone, strict=True):
         nearest = max((overlap((p.start, p.end), (start, end)), p.label) for p in said)
-        on_pieces.append(nearest[1] == emotion)
-        one_by_one.append(single.label == emotion)
-    yield f"accuracy on the pieces (of {len(on_pieces)} utterances)", float(np.mean(on_pieces))
-    yield "accuracy on the utterances one by one", float(np.mean(one_by_one))
+        for hits, label in zip(right.values(), (nearest[1], cut.label, single.label), strict=True):
+            hits.append(label == emotion)
+    for name, hits in right.items():
+        yield f"accuracy on the {name} (of {len(hits)})", float(np.mean(hits))
 
 
 def speed(args: argparse.Namespace, folder: Path) -> Iterator[tuple[str, float]]:
