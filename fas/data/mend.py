@@ -38,7 +38,8 @@ def contradictions(
 
     tables: file name -> table; wav: utterance -> file; emotions: the corpus's; of_words: that words may have beside.
     """
-    first = "segments" if cuts else "wav.scp" if "wav.scp" in tables else "text"  # says which utterances there are
+    written = wav and "wav.scp" not in tables
+    first = "segments" if cuts else "text" if written else "wav.scp"  # says which utterances there are
     found = wrong_recordings(path, cuts, wav, tables["wav.scp"]) if cuts else []
     for name, table in tables.items():
         if name == "spk2gender" or (name == "wav.scp" and cuts):
