@@ -139,14 +139,17 @@ def speed(args: argparse.Namespace, folder: Path) -> Iterator[tuple[str, float]]
     """Times real time, by processor time on one core and by the clock, and against the others."""
     import faster_whisper
     import whisper
+    from whisper_stage import with_tokenizer
 
     from fas import FAS
+    from fas.frontend import fetch
     from fas.frontend.whisper import load
 
     joined = Joined(args.corpora, 60 * float(args.minutes), None, folder / "joined.wav")
     seconds = joined.at / RATE
     model = FAS.load(args.model, "cpu")
-    theirs, fast = load("base", "cpu"), faster_whisper.WhisperModel(args.ct2, "cpu", compute_type="int8")
+    theirs, ct2 = load("base", "cpu"), str(with_tokenizer(fetch.whisper_model("base"), folder / "faster-whisper"))
+    fast = faster_whisper.WhisperModel(ct2, "cpu", compute_type="int8")
     first: list[float] = []
 
     def ours() -> None:
@@ -198,7 +201,6 @@ def main() -> None:
     parser.add_argument("--music", type=Path, help="folder of music without voices")
     parser.add_argument("--minutes", default="10")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--ct2", default="base", help="faster-whisper's model: name or folder")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, args.rows.open("a", encoding="utf-8") as rows:
         for name, value in {"found": found, "speed": speed, "memory": memory}[args.what](args, Path(folder)):
