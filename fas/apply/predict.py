@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from fas import conf, frontend
+from fas import conf, frontend, stamp
 from fas.apply.prediction import Prediction
 from fas.apply.recording import Timeline
 from fas.data import audio
@@ -31,7 +31,7 @@ from fas.training import checkpoint
 from fas.training.confs import StreamConf, TrainConf, settings_of
 from fas.training.dataset import Batch, pack, to_patches
 
-AT_ONCE = 16  # utterances that are encoded together
+AT_ONCE = 32  # utterances that are encoded together
 COMPANIONS = ("words", "voice")
 
 
@@ -53,6 +53,9 @@ class FAS:
             for name in COMPANIONS
             if (folder / name / "conf.yaml").exists()
         }
+        reads = folder / "words/conf.yaml" if "words" in self.companions else folder / "conf.yaml"
+        self.reads = set(conf.load(reads).get("train_languages", []))  # of the words' side; empty where nobody told
+        self.unread: set[str] = set()
         heads = [self.settings, *(settings for _, settings in self.companions.values())]
         kinds = {str(s["feats"]).partition("/")[0] for settings in heads for s in settings.streams.values()}
         kinds |= {"whisper"} if "text" in kinds else set()  # whose words it reads
@@ -143,17 +146,33 @@ class FAS:
             for batch in encoder.batches(data):
                 for utt, outputs in zip(batch, encoder.encode(batch), strict=True):
                     made[utt] |= {kind if name == "." else f"{kind}/{name}": v for name, v in outputs.items()}
+            if kind == "whisper":
+                made = {utt: outputs | {"language": encoder.spoken.get(utt, "")} for utt, outputs in made.items()}
         return made
+
+    def _read(self, encoded: dict[str, Any]) -> bool:
+        """Whether words were heard that the words' side can judge; it is said of each other language once."""
+        language = encoded.get("language", "")
+        if not encoded.get("whisper/text"):
+            return False
+        if not self.reads or language in self.reads:
+            return True
+        if language not in self.unread and "words" in self.companions:
+            self.unread.add(language)
+            known = ", ".join(sorted(self.reads))
+            stamp.log(f"words in {language}: this model's words' side reads {known} alone; no emotion of them is given")
+        return False
 
     def _judge(self, utt: str, data: DataDir, encoded: dict[str, Any], allowed: np.ndarray) -> Prediction:
         posteriors, kept, conflict = self._run(utt, self.head, self.settings, encoded, allowed)
         heard = encoded.get("whisper/text", "")
-        if encoded.get("whisper/text") == "":
+        read = self._read(encoded)
+        if "whisper/text" in encoded and not read:
             conflict = None  # no words that the tone could part from
         others = {}
         for name, (head, settings) in self.companions.items():
-            if name == "words" and not heard:
-                continue  # no words, no emotion of them
+            if name == "words" and not read:
+                continue
             values, *_ = self._run(utt, head, settings, encoded, allowed)
             others[name] = Emotion(max(values, key=values.get), values)
         if conflict is None and len(others) == 2:
@@ -172,7 +191,7 @@ class FAS:
         where: dict[str, Any] = {"seconds": data.utt2dur[utt], "channel": data.channel.get(utt)}
         if utt in data.segments:
             where |= {"start": data.segments[utt].start, "part": True, "speaker": data.utt2spk.get(utt, "")}
-        more = where | {"attention": marks, "transductive": self.transductive}
+        more = where | {"attention": marks, "transductive": self.transductive, "language": encoded.get("language", "")}
         more["conflict_probability"] = conflict
         return Prediction(utt, data.wav[utt], label, posteriors, heard, **others, **more)
 

@@ -12,9 +12,10 @@ from fas.scoring.evidence import Emotion, Mark
 class Prediction:
     """What a model says of one utterance, `name`, or of a piece of a recording, in the file `path`.
 
-    label and posteriors: of the whole system; heard: Whisper's transcript, empty where there is no speech; words and
-    voice: the emotion by the words alone and by the voice alone, None for a model that was exported without such a
-    companion, and for words where none were heard; conflict_probability: P(conflict) as the head states it, or else as
+    label and posteriors: of the whole system; heard: Whisper's transcript, empty where there is no speech; language:
+    that of the transcript, ISO 639-1, told or heard; words and voice: the emotion by the words alone and by the voice
+    alone, None for a model that was exported without such a companion, and for words where none were heard, or such as
+    are in a language that they were not trained on; conflict_probability: P(conflict) as the head states it, or else as
     the companions do (`fas.scoring.detection.disagreement`), None where neither does and where no words were heard;
     attention: stream -> the tokens that were kept, or all tokens of a text, with times from its start on; start,
     seconds: where in the file it begins, how long it lasts; part: whether that is not all of it; channel: the one that
@@ -27,6 +28,7 @@ class Prediction:
     label: str
     posteriors: dict[str, float]
     heard: str
+    language: str = ""
     words: Emotion | None = None
     voice: Emotion | None = None
     conflict_probability: float | None = None

@@ -22,7 +22,7 @@ from fas.report import timeline
 Predict = Callable[[DataDir, Iterable[str]], Iterator[Prediction]]  # a set, the labels allowed: `FAS.predict_set`
 
 WHOLE = 30.0  # seconds up to which a file is one utterance; Whisper's window, beyond which no figure was measured
-FIRST, AT_ONCE = 4, 16  # pieces that are encoded together: at first few, so that there is soon an answer
+FIRST, AT_ONCE = 4, 32  # pieces that are encoded together: at first few, so that there is soon an answer
 TOLD = 5  # conflicts that a summary names
 
 

@@ -148,7 +148,8 @@ class WhisperFrontend:
 
     def batches(self, data: DataDir) -> list[list[str]]:
         self.audio = Loader(data, self.settings, self.allow_pipes)
-        self.language = {}
+        self.language = {}  # utterance -> ISO 639-1 as told, empty for those to be heard
+        self.spoken = {}  # utterance -> that of its transcript
         groups: dict[str, list[str]] = {}
         for utt in data.utts:
             language = ""
@@ -171,7 +172,7 @@ class WhisperFrontend:
         by_length: dict[tuple[int, str], list[int]] = {}
         for i, samples in enumerate(audios):
             if len(samples) > N_SAMPLES:
-                made[i] = self._encode_long(samples, self.language[batch[i]])
+                made[i] = self._encode_long(batch[i], samples)
             else:
                 seconds = padded_seconds(len(samples), self.settings.margin)
                 by_length.setdefault((seconds, self.language[batch[i]]), []).append(i)
@@ -180,22 +181,24 @@ class WhisperFrontend:
             size = self.size if limit is None else max(1, int(limit // seconds))
             for start in range(0, len(members), size):
                 some = members[start : start + size]
-                encoded = self._encode_short([audios[i] for i in some], seconds, language)
+                encoded = self._encode_short([batch[i] for i in some], [audios[i] for i in some], seconds, language)
                 for i, one in zip(some, encoded, strict=True):
                     made[i] = one
         return made
 
-    def _encode_short(self, audios: list[np.ndarray], seconds: int, language: str) -> list[Encoded]:
+    def _encode_short(self, utts: list[str], audios: list[np.ndarray], seconds: int, language: str) -> list[Encoded]:
         mel = torch.stack([log_mel(self.model, a, seconds, self.device) for a in audios])
         last = len(self.model.encoder.blocks)
         frames = self._frames(mel, self.wanted | ({last} if self.transcribes else set()))
         made = [self._cut(frames, i, len(a)) for i, a in enumerate(audios)]
         if self.transcribes:
-            for one, text in zip(made, self._transcribe(audios, frames[last], seconds, language), strict=True):
+            languages = [language] * len(audios) if language else detect_languages(self.model, frames[last])
+            self.spoken |= dict(zip(utts, languages, strict=True))
+            for one, text in zip(made, self._transcribe(audios, frames[last], seconds, languages), strict=True):
                 one["text"] = text
         return made
 
-    def _encode_long(self, samples: np.ndarray, language: str) -> Encoded:
+    def _encode_long(self, utt: str, samples: np.ndarray) -> Encoded:
         """An utterance beyond 30 s: frames of consecutive 30 s windows; words from openai-whisper's own long form."""
         windows = [samples[i : i + N_SAMPLES] for i in range(0, len(samples), N_SAMPLES)]
         pieces = []
@@ -206,7 +209,9 @@ class WhisperFrontend:
         made: Encoded = {name: np.concatenate([p[name] for p in pieces]) for name in self.blocks}
         if self.transcribes:
             options = {"temperature": 0.0, "condition_on_previous_text": False, "fp16": False}
-            found = whisper.transcribe(self.model, samples, language=language or None, verbose=None, **options)
+            told = self.language[utt] or None
+            found = whisper.transcribe(self.model, samples, language=told, verbose=None, **options)
+            self.spoken[utt] = found["language"]
             made["text"] = words("".join(s["text"] for s in found["segments"] if not looping_silence(s)))
         return made
 
@@ -218,13 +223,12 @@ class WhisperFrontend:
             for name, indices in self.blocks.items()
         }
 
-    def _transcribe(self, audios: list[np.ndarray], states: Tensor, seconds: int, language: str) -> list[str]:
+    def _transcribe(self, audios: list[np.ndarray], states: Tensor, seconds: int, languages: list[str]) -> list[str]:
         """Greedy transcripts from the encoder's output on `seconds`.
 
         What does not end well is decoded again behind longer silence, at last padded to 30 s as openai-whisper does.
         What may be no speech is judged as openai-whisper's transcribe does, and has no words where it is none.
         """
-        languages = [language] * len(audios) if language else detect_languages(self.model, states)
         texts, last = [""] * len(audios), len(self.model.encoder.blocks)
         for one in sorted(set(languages)):
             members = [i for i, spoken in enumerate(languages) if spoken == one]

@@ -19,10 +19,11 @@ LONGEST_TOKEN = 1.0  # seconds; a voice changes within less
 
 @dataclass(frozen=True)
 class Head:
-    """Of a set: its corpus, the corpus's emotions, and the identity of its utterances and labels."""
+    """Of a set: its corpus, the corpus's emotions, the languages told, the identity of its utterances and labels."""
 
     corpus: str
     emotions: list[str]
+    languages: frozenset[str]
     labels: str
 
 
@@ -30,7 +31,7 @@ class Head:
 def head(directory: Path) -> Head:
     """All that is kept of a data directory, whose tables may be large. Raises DataError."""
     data = datadir.read(directory)
-    return Head(data.corpus, data.emotions, data.labels_digest())
+    return Head(data.corpus, data.emotions, frozenset(data.utt2lang.values()), data.labels_digest())
 
 
 @cache

@@ -177,6 +177,7 @@ def train_one(training: Training) -> None:
         "train_sets": [str(d) for d in training.train],
         "dev_sets": [str(d) for d in training.dev],
         "train_corpora": sorted({h.corpus for h in heads}),
+        "train_languages": sorted({language for h in heads for language in h.languages}),
         "train_utterances": len(train_set),
         "train_without_words": silent,
         "chosen": chosen,

@@ -62,7 +62,7 @@ def test_the_judgement_does_not_depend_on_the_batch(tiny_en: Path, sounds: dict[
     assert frontend._silent(samples[:1], "en") == together[:1]
 
 
-def test_a_minute_of_music_has_no_words(tiny_en: Path) -> None:
+def test_a_minute_of_music_has_no_words(tiny_en: Path, tmp_path: Path) -> None:
     """Beyond 30 s too, where openai-whisper's long form repeats itself at temperature 0, or says a full stop."""
     chance, t = np.random.default_rng(1), np.arange(RATE) / RATE
     tune = np.zeros(62 * RATE, np.float32)
@@ -70,8 +70,10 @@ def test_a_minute_of_music_has_no_words(tiny_en: Path) -> None:
         tone = chance.choice([261.6, 293.7, 329.6, 392, 440, 523.3])
         partials = sum(np.sin(2 * np.pi * tone * h * t) / h for h in (1, 2, 3))
         tune[half * RATE // 2 :][:RATE] += 0.2 * np.exp(-3 * t) * partials
+    soundfile.write(tmp_path / "tune.wav", tune[: 60 * RATE], RATE, "FLOAT")
     frontend = WhisperFrontend(WhisperConf(str(tiny_en), language="en"), "cpu")
-    assert frontend._encode_long(tune[: 60 * RATE], "en")["text"] == ""
+    [batch] = frontend.batches(DataDir("", {"tune": str(tmp_path / "tune.wav")}, {}, {}, {"tune": 60.0}))
+    assert frontend.encode(batch)[0]["text"] == "" and frontend.spoken == {"tune": "en"}
     segment = {"no_speech_prob": 0.77, "compression_ratio": 14.9}
     assert looping_silence(segment) and not looping_silence(segment | {"no_speech_prob": 0.5})
     assert words(" . .") == "" and words(" It  is 5.") == "It is 5."
