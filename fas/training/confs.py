@@ -23,7 +23,7 @@ class TrainConf:
     fusion: queries (FAS), or mean, concat, gated (fas/ablations.py);
     choice: the tokens that a budget keeps, norm, uniform or random;
     norm: global (training statistics), or corpus or speaker (each one's own utterances: transductive on a test set);
-    balance: corpus gives every training corpus the same weight, whatever its size;
+    balance: corpus gives every training corpus the same weight, label every label, however often they come;
     stream_dropout: stream -> share of training utterances that it is hidden from;
     stream_swap: stream -> share of training utterances that are given another one's, the label staying the voice's;
     channel_dropout: share of the feature dimensions that an utterance loses in training;
@@ -37,7 +37,7 @@ class TrainConf:
     fusion: Literal[("queries", *FUSIONS)] = "queries"
     choice: Literal["norm", "uniform", "random"] = "norm"
     norm: Literal["global", "corpus", "speaker"] = "global"
-    balance: Literal["none", "corpus"] = "none"
+    balance: Literal["none", "corpus", "label"] = "none"
     width: int = 512
     queries: int = 2
     heads: int = 8
@@ -74,6 +74,8 @@ def load_conf(path: Path) -> TrainConf:
         conf.build(StreamConf, stream, f"{path}: stream {name}")
     if made.soft_labels and made.system == "logreg":
         raise ConfError(f"{path}: soft_labels is false for logreg, which learns from one label an utterance")
+    if made.balance != "none" and made.system == "logreg":
+        raise ConfError(f"{path}: balance is none for logreg, to which every utterance weighs the same")
     if made.fusion == "gated" and len(made.streams) != 2:
         raise ConfError(f"{path}: the gated fusion takes two streams, not {len(made.streams)}")
     for key in ("stream_dropout", "stream_swap"):

@@ -149,7 +149,7 @@ def train_epoch(
     settings: TrainConf, state: State, train_set: Dataset, seed: int, epoch: int, device: str
 ) -> float:
     """One pass over the training set; the mean loss (of this process's share)."""
-    balance = corpus_weights(train_set) if settings.balance == "corpus" else np.ones(len(train_set))
+    balance = balanced_weights(train_set, settings.balance)
     rank, world = distributed.RANK, distributed.WORLD
     torch.manual_seed(seed * 100_003 + epoch + rank * 2**32)  # a resumed run draws what an undisturbed one does
     order = np.random.default_rng([seed, epoch]).permutation(len(train_set))
@@ -199,10 +199,13 @@ def loss_of(logits: torch.Tensor, labels: torch.Tensor, allowed: torch.Tensor, s
     return loss
 
 
-def corpus_weights(train_set: Dataset) -> np.ndarray:
-    """(utterances,) weights that give every corpus the same sum; their mean is 1."""
-    counts = np.bincount(train_set.corpus_of)
-    return (len(train_set) / len(counts) / counts)[train_set.corpus_of]
+def balanced_weights(train_set: Dataset, balance: str) -> np.ndarray:
+    """(utterances,) weights whose mean is 1, by which every corpus, or every label that was given, has the same sum."""
+    if balance == "none":
+        return np.ones(len(train_set))
+    group = train_set.corpus_of if balance == "corpus" else train_set.references
+    counts = np.bincount(group)
+    return len(train_set) / (np.count_nonzero(counts) * counts[group])
 
 
 def write_history(history: list[dict[str, float]], chosen: int, out: Path) -> None:

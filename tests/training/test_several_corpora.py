@@ -78,9 +78,23 @@ def test_smoothing_is_spread_over_the_allowed_labels() -> None:
 
 def test_balanced_corpora_weigh_the_same(dirs: list[Path]) -> None:
     data = both(dirs)
-    weights = train.corpus_weights(data)
+    weights = train.balanced_weights(data, "corpus")
     small = np.array([u.startswith("one") for u in data.utts])
     assert weights[small].sum() == pytest.approx(weights[~small].sum()) and weights.mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("labels", [LABELS, ["angry", "disgust", "happy", "sad"]])  # nobody was given disgust
+def test_balanced_labels_weigh_the_same(dirs: list[Path], labels: list[str]) -> None:
+    data = Dataset(dirs, {"acoustic": Source(dirs[0].parents[1] / "dump")}, labels)
+    weights = train.balanced_weights(data, "label")
+    sums = [weights[data.references == labels.index(e)].sum() for e in LABELS]
+    assert sums == pytest.approx([len(data) / 3] * 3) and weights.mean() == pytest.approx(1)
+    assert (train.balanced_weights(data, "none") == 1).all()
+
+
+def test_the_yardstick_is_not_balanced(tmp_path: Path) -> None:
+    with pytest.raises(ConfError, match=r"balance is none for logreg"):
+        settings(tmp_path, "system: logreg\nbalance: label\n")
 
 
 def test_statistics_of_each_corpus(dirs: list[Path]) -> None:
