@@ -40,21 +40,24 @@ def export(model: Path, out: Path, companions: dict[str, Path], small: bool = Fa
     """
     described = _described(model)
     labels = (model / "labels").read_text(encoding="utf-8")
+    others = {name: _described(folder) for name, folder in companions.items()}
+    for name, other in others.items():
+        folder = companions[name]
+        if (folder / "labels").read_text(encoding="utf-8") != labels or other["feats"] != described["feats"]:
+            raise ConfError(f"{folder}: has other labels or encoders than {model}; name one trained beside it")
     if out.exists() and not (out / "conf.yaml").exists():
         raise ConfError(f"{out}: is there already and is no exported model; name another --out")
     aside = out.with_name(f".{out.name}.aside")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    described["encoders"] = {k: _carry(k, v, aside) for k, v in described["encoders"].items()}
+    encoders = {k: v for each in (*others.values(), described) for k, v in each["encoders"].items()}
+    described["encoders"] = {k: _carry(k, v, aside) for k, v in encoders.items()}
     _write(model, described, labels, aside, small)
-    for name, folder in companions.items():
-        other = _described(folder)
-        if (folder / "labels").read_text(encoding="utf-8") != labels or other["feats"] != described["feats"]:
-            raise ConfError(f"{folder}: has other labels or encoders than {model}; name one trained beside it")
+    for name, other in others.items():
         (aside / name).mkdir()
-        _write(folder, {k: v for k, v in other.items() if k != "encoders"}, labels, aside / name, small)
-        described["train_corpora"] = sorted({*described["train_corpora"], *other["train_corpora"]})
-    text = card(model, described, labels.split(), sorted(companions), small)
+        _write(companions[name], {k: v for k, v in other.items() if k != "encoders"}, labels, aside / name, small)
+    apart = {name: o for name, o in others.items() if o["train_corpora"] != described["train_corpora"]}
+    text = card({"the whole": model} | companions, described, apart, labels.split(), small)
     (aside / "README.md").write_text(text, encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     os.rename(aside, out)
@@ -112,28 +115,45 @@ def _write(model: Path, described: dict[str, Any], labels: str, out: Path, small
         yaml.safe_dump(described | {"exported": __version__}, f, sort_keys=False, allow_unicode=True)
 
 
-def card(model: Path, described: dict[str, Any], labels: list[str], companions: list[str], small: bool) -> str:
-    """The model card, with the front matter that model hubs read."""
-    licences = {name: licence(name) for name in described["train_corpora"]}
-    own = described["train_corpora"] == ["case_mini"]
+def card(
+    models: dict[str, Path],
+    described: dict[str, Any],
+    apart: dict[str, dict[str, Any]],
+    labels: list[str],
+    small: bool,
+) -> str:
+    """The model card, with the front matter that model hubs read.
+
+    models: the whole, and its companions, to their trainings; apart: companions that other corpora taught.
+    """
+    whole, *companions = models
+    known = {c for d in (described, *apart.values()) for c in d["train_corpora"]}
+    licences = {name: licence(name) for name in sorted(known)}
+    own = known == {"case_mini"}
     strict = {terms for terms in licences.values() if not terms.startswith(FREE)} or set(licences.values())
     shared = strict.pop() if len(strict) == 1 else ""
-    results = [json.loads(p.read_text()) for p in sorted(model.glob("score/*/result.json"))]
-    for r in results:
-        share = binomtest(round(r["accuracy"] * r["n"]), r["n"]).proportion_ci(method="wilson")
-        r["interval"] = f"{100 * share.low:.1f} to {100 * share.high:.1f}"
     return page.ENVIRONMENT.get_template("card.md").render(
         described=described,
         labels=labels,
-        companions=companions,
+        companions=sorted(companions),
+        apart=apart,
         small=small,
-        results=results,
+        results=[row for name, folder in models.items() for row in _results(name, folder)],
         licences=licences,
         papers={name: paper for name in licences if (paper := _of_corpus(name, "paper"))},
         own=own,
         licence="MIT" if own else shared if shared.startswith("CC ") else "",
-        sha256=stamp.digest_file(model / "best.pt"),
+        sha256=stamp.digest_file(models[whole] / "best.pt"),
     )
+
+
+def _results(system: str, model: Path) -> list[dict[str, Any]]:
+    """The scores of a training, each with Wilson's 95 % of its accuracy."""
+    rows = [json.loads(p.read_text()) for p in sorted(model.glob("score/*/result.json"))]
+    for row in rows:
+        share = binomtest(round(row["accuracy"] * row["n"]), row["n"]).proportion_ci(method="wilson")
+        row |= {"system": system, "interval": f"{100 * share.low:.1f} to {100 * share.high:.1f}"}
+    return rows
 
 
 def licence(corpus: str) -> str:

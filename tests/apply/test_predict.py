@@ -191,6 +191,17 @@ def test_the_card(exported: tuple[Path, Path]) -> None:
     assert export.licence("ravdess") == "CC BY-NC-SA 4.0"
 
 
+def test_the_card_says_who_taught_the_words(exported: tuple[Path, Path], tmp_path: Path) -> None:
+    models = [next((exported[0] / "exp").glob(f"{s}-*/seed1")) for s in ("fas", "words")]
+    written = shutil.copytree(models[1], tmp_path / "words")
+    described = yaml.safe_load((written / "conf.yaml").read_text()) | {"train_corpora": ["goemotions"]}
+    (written / "conf.yaml").write_text(yaml.safe_dump(described | {"train_utterances": 77}))
+    export.export(models[0], tmp_path / "model", {"words": written}, small=True)
+    card = (tmp_path / "model/README.md").read_text()
+    assert "seed 1; words apart, by 77 of goemotions:" in card and "\n- goemotions (Demszky" in card
+    assert "\n| words | case_mini-test_conflict | in-domain | " in card and "synthetic" not in card
+
+
 def test_a_local_checkpoint_travels_with_the_model(tmp_path: Path) -> None:
     (tmp_path / "mine.pt").write_bytes(b"weights")
     values = {"kind": "s3prl", "ckpt": str(tmp_path / "mine.pt"), "upstream": "x"}
