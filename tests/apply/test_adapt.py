@@ -119,15 +119,28 @@ def test_inputs_that_can_not_be_used_are_named(model: Path, recordings: Path, tm
     assert done.returncode == 1 and "is there already and is no exported model" in done.stderr
 
 
-def test_without_a_model_the_one_in_the_box_is_used_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_model_the_one_in_the_box_is_used_and_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert box.chosen(Path("mine")) == Path("mine") and not capsys.readouterr().err
-    if not (box.FOLDER / "conf.yaml").exists():
-        with pytest.raises(ConfError, match="no model in the box; name one"):
-            box.chosen(None)
-        return
     assert box.chosen(None) == box.FOLDER
     said = capsys.readouterr().err
     assert "CC BY-NC-SA 4.0, forbids commercial use" in said and "nemo" in said
+    monkeypatch.setattr(box, "FOLDER", tmp_path)
+    with pytest.raises(ConfError, match="no model in the box; name one"):
+        box.chosen(None)
+
+
+def test_the_model_in_the_box_has_both_sides_and_is_small() -> None:
+    described = yaml.safe_load((box.FOLDER / "conf.yaml").read_text())
+    assert set(described["encoders"]) == {"ssl", "whisper", "text"}
+    labels = (box.FOLDER / "labels").read_text()
+    for part in ("words", "voice"):
+        conf = yaml.safe_load((box.FOLDER / part / "conf.yaml").read_text())
+        head = checkpoint.build_model(settings_of(conf), conf["dims"], len(labels.split()))
+        head.load_state_dict(load_file(box.FOLDER / part / "model.safetensors"))
+        assert (box.FOLDER / part / "labels").read_text() == labels
+    assert sum(p.stat().st_size for p in box.FOLDER.rglob("*")) < 4e6
 
 
 def test_text_alone_is_a_data_directory_that_audio_stages_refuse(tmp_path: Path) -> None:
