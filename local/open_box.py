@@ -41,12 +41,21 @@ def recordings(directory: Path) -> list[File]:
     return [File(data.corpus, sexes.get(data.utt2spk[u], ""), data.wav[u], data.utt2emo[u]) for u in data.utts]
 
 
-def claims(card: str, names: list[str]) -> dict[str, float]:
-    """Corpus -> the share right that the card's table has for its open test. Raises DataError."""
-    found = {name: re.search(rf"\| {name}-open-test \| [^|]+ \| \d+ \| ([\d.]+) \|", card) for name in names}
-    if missing := [name for name, row in found.items() if row is None]:
-        raise DataError([f"the card of the model in the box has no figure on {n}-open-test" for n in missing])
-    return {name: float(row[1]) / 100 for name, row in found.items()}
+def claims(card: str, tests: dict[str, list[File]]) -> dict[str, float]:
+    """Corpus -> the share right that the card's table has for its open test. Raises DataError for other speakers."""
+    made, problems = {}, []
+    for name, files in tests.items():
+        found = re.search(rf"\| {name}-open-test \| [^|]+ \| (\d+) \| ([\d.]+) \|", card)
+        if found is None:
+            problems.append(f"the card of the model in the box has no figure on {name}-open-test")
+        elif int(found[1]) != len(files):
+            says = f"{len(files)} recordings, the card's has {found[1]}: it divides the speakers otherwise"
+            problems.append(f"{name}/open/test: {says}, so that the model may have been trained on some of these")
+        else:
+            made[name] = float(found[2]) / 100
+    if problems:
+        raise DataError(problems)
+    return made
 
 
 def row(name: str, right: list[bool], claim: list[float]) -> tuple[str, bool]:
@@ -64,8 +73,9 @@ def run() -> None:
     parser.add_argument("datadir", type=Path, metavar="DATADIR")
     parser.add_argument("names", nargs="+", metavar="NAME")
     args = parser.parse_args()
-    claimed = claims((box.FOLDER / "README.md").read_text(encoding="utf-8"), args.names)
-    every = [file for name in args.names for file in recordings(args.datadir / name / "open/test")]
+    tests = {name: recordings(args.datadir / name / "open/test") for name in args.names}
+    claimed = claims((box.FOLDER / "README.md").read_text(encoding="utf-8"), tests)
+    every = [file for files in tests.values() for file in files]
     drawn = [every[i] for i in sorted(np.random.default_rng(args.seed).permutation(len(every))[: args.files])]
     command = [sys.executable, "-m", "fas", "predict", "--format", "json", *(file.path for file in drawn)]
     said = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout.splitlines()
