@@ -30,6 +30,9 @@ def test_the_table(whole: Path) -> None:
     assert pictures <= {p.name for p in (whole / "exp").iterdir()}
     assert len(list(whole.rglob("confusion.png"))) == 3 * 2 * 2
     assert (whole / "exp/results.png").stat().st_size > 5000
+    page = (whole / "exp/report.html").read_text()
+    assert "alone wrong</h3>" in page or "alone right</h3>" in page
+    assert "Macro" not in page  # a macro's name in the place of a variable
 
 
 def test_a_second_run_finds_everything_whole(whole: Path) -> None:
