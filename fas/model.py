@@ -1,8 +1,8 @@
 """The FAS head: patchify, distil, let a few queries attend, classify (arXiv 2601.04564, Section 3).
 
 Two (or any number of) frozen encoders have turned an utterance into streams of frames. This file holds all that
-is learned on top of them. At the paper's widths the head has 3,451,911 parameters. `fusion` puts one of the heads
-that the paper compares with in the place of the queries (fas/ablations.py).
+is learned on top of them. At the paper's widths the head has 3,451,911 parameters. `fusion` puts another head in the
+place of the queries: those that the paper compares with, and others (fas/ablations.py).
 
 Shapes: B utterances, T frames, N tokens, M tokens of all utterances of a batch together, D width of a stream's frame,
 d model width, Q queries, C classes.
@@ -36,6 +36,7 @@ class FASConfig:
     """Sizes of the head. The defaults are those of the paper's Table 3.
 
     choice: which tokens a budget keeps, those of largest norm (Eq. 2), uniform (evenly spaced) or random;
+    members: heads that are trained together and averaged, each with a projection of its own (fas/ablations.py);
     In training only: channel_dropout, the share of a stream's dimensions that an utterance loses; stream_dropout, the
     share of utterances that lose a stream; stream_swap, the share of utterances that are given another one's stream,
     which makes conflicts out of speech that has none.
@@ -48,17 +49,38 @@ class FASConfig:
     heads: int = 8
     dropout: float = 0.4
     choice: str = "norm"
+    members: int = 1
     channel_dropout: float = 0.0
     stream_dropout: dict[str, float] = field(default_factory=dict)
     stream_swap: dict[str, float] = field(default_factory=dict)
 
 
 class Tokens(NamedTuple):
-    """Distilled tokens of one stream: vectors (B, K, d), their mask (B, K), their places in the utterance (B, K)."""
+    """Distilled tokens of one stream: vectors (B, K, d), their mask (B, K), their places in the utterance (B, K).
+
+    source: (B,) the utterances that they come from, in training other ones where stream_swap took them.
+    """
 
     vectors: Tensor
     mask: Tensor
     index: Tensor
+    source: Tensor | None = None
+
+
+class Fused(NamedTuple):
+    """What a fusion makes of the tokens of all streams: logits (B, C), and for those heads that have them:
+
+    attention: (B, N) of each token, stream after stream, the mean over queries and heads; sides: logits (B, C) of the
+    voice alone and of the words alone; conflict: (B,) the probability that their emotions differ; source: (B,) the
+    utterances that the words come from; members: what each of several heads made.
+    """
+
+    logits: Tensor
+    attention: Tensor | None = None
+    sides: tuple[Tensor, Tensor] | None = None
+    conflict: Tensor | None = None
+    source: Tensor | None = None
+    members: "tuple[Fused, ...]" = ()
 
 
 def lengths_to_mask(lengths: Tensor, size: int) -> Tensor:
@@ -154,14 +176,13 @@ class QueryFusion(nn.Module):
             nn.Linear(d // 2, config.classes),
         )
 
-    def forward(self, streams: dict[str, Tokens]) -> tuple[Tensor, Tensor]:
-        """-> logits (B, C) and each token's attention (B, N), the mean over queries and heads."""
+    def forward(self, streams: dict[str, Tokens]) -> Fused:
         tokens = self.norm_tokens(torch.cat([s.vectors for s in streams.values()], 1))
         mask = torch.cat([s.mask for s in streams.values()], 1)
         attended, attention = self.attention(self.queries, tokens, mask)
         hidden = self.norm_attention(self.queries + attended)
         hidden = self.norm_feed_forward(hidden + self.feed_forward(hidden))
-        return self.classifier(hidden.flatten(1)), attention
+        return Fused(self.classifier(hidden.flatten(1)), attention)
 
 
 class FASHead(nn.Module):
@@ -172,7 +193,9 @@ class FASHead(nn.Module):
         self.config = config
         self.mean = nn.ParameterDict({n: _constant(torch.zeros(s.dim)) for n, s in config.streams.items()})
         self.scale = nn.ParameterDict({n: _constant(torch.ones(s.dim)) for n, s in config.streams.items()})
-        self.project = nn.ModuleDict({n: nn.Linear(s.dim, config.width) for n, s in config.streams.items()})
+        self.project = nn.ModuleDict(
+            {n: nn.Linear(s.dim, config.members * config.width) for n, s in config.streams.items()}
+        )
         self.fusion = fusion or QueryFusion(config)
 
     def set_statistics(self, name: str, mean: Tensor, std: Tensor) -> None:
@@ -182,13 +205,19 @@ class FASHead(nn.Module):
 
     def forward(self, frames: dict[str, Tensor], lengths: dict[str, Tensor]) -> Tensor:
         """Frames (B, T, D) and lengths (B,) of each stream -> logits (B, C)."""
+        return self.fuse(*self.patch(frames, lengths))
+
+    def patch(
+        self, frames: dict[str, Tensor], lengths: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Patchify and cmn: frames (B, T, D) and lengths (B,) of each stream -> what `fuse` and `judge` take."""
         patches, tokens = {}, {}
         for name, stream in self.config.streams.items():
             padded, tokens[name] = patchify(frames[name], lengths[name], stream.patch)
             if stream.cmn:
                 padded = padded - padded.sum(1, keepdim=True) / tokens[name][:, None, None]
             patches[name] = padded[lengths_to_mask(tokens[name], padded.shape[1])]
-        return self.fuse(patches, tokens)
+        return patches, tokens
 
     def fuse(
         self, patches: dict[str, Tensor], lengths: dict[str, Tensor], mix: tuple[float, Tensor] | None = None
@@ -197,15 +226,14 @@ class FASHead(nn.Module):
 
         mix: weight and permutation (B,) of mixup between utterances, token by token (Zhang et al. 2018), in training.
         """
-        return self.fusion(self.tokens(patches, lengths, mix))[0]
+        return self.judge(patches, lengths, mix)[0].logits
 
-    def attend(
-        self, patches: dict[str, Tensor], lengths: dict[str, Tensor]
-    ) -> tuple[Tensor, dict[str, Tokens], Tensor]:
-        """Logits (B, C), the kept tokens of each stream, and their attention (B, sum of K), stream after stream."""
-        streams = self.tokens(patches, lengths)
-        logits, attention = self.fusion(streams)
-        return logits, streams, attention
+    def judge(
+        self, patches: dict[str, Tensor], lengths: dict[str, Tensor], mix: tuple[float, Tensor] | None = None
+    ) -> tuple[Fused, dict[str, Tokens]]:
+        """All that the fusion says, and the kept tokens of each stream, of what `fuse` takes."""
+        streams = self.tokens(patches, lengths, mix)
+        return self.fusion(streams), streams
 
     def tokens(
         self, patches: dict[str, Tensor], lengths: dict[str, Tensor], mix: tuple[float, Tensor] | None = None
@@ -218,12 +246,12 @@ class FASHead(nn.Module):
             projected = self.project[name](standard)
             tokens = projected.new_zeros(len(length), int(length.max()), projected.shape[-1])
             tokens[lengths_to_mask(length, tokens.shape[1])] = projected
-            tokens, length = self._swap(name, tokens, length)
+            tokens, length, source = self._swap(name, tokens, length)
             if mix is not None:
                 weight, other = mix
                 tokens, length = weight * tokens + (1 - weight) * tokens[other], torch.maximum(length, length[other])
             kept = distil(tokens, length, stream.tokens, self.config.choice)
-            made[name] = kept._replace(mask=kept.mask & self._present(name, kept.mask))
+            made[name] = kept._replace(mask=kept.mask & self._present(name, kept.mask), source=source)
         return made
 
     def _channel_scale(self, name: str, length: Tensor) -> Tensor:
@@ -234,14 +262,14 @@ class FASHead(nn.Module):
         keep = torch.rand(len(length), len(scale), device=scale.device) >= rate
         return (keep * (scale / (1 - rate))).repeat_interleave(length, 0)
 
-    def _swap(self, name: str, tokens: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-        """This stream of a share of the utterances taken from others of the batch, in training."""
+    def _swap(self, name: str, tokens: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """This stream of a share of the utterances taken from others of the batch, in training; and from which."""
         rate = self.config.stream_swap.get(name, 0.0) if self.training else 0.0
-        if not rate:
-            return tokens, length
         own = torch.arange(len(length), device=length.device)
+        if not rate:
+            return tokens, length, own
         source = torch.where(torch.rand(len(length), device=length.device) < rate, own[torch.randperm(len(own))], own)
-        return tokens[source], length[source]
+        return tokens[source], length[source], source
 
     def _present(self, name: str, mask: Tensor) -> Tensor:
         """(B, 1), False for the utterances that this stream is hidden from in this training step."""

@@ -20,13 +20,13 @@ def test_number_of_parameters(fusion: type[nn.Module] | None, published: int) ->
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == published
 
 
-@pytest.mark.parametrize("fusion", [None, *FUSIONS.values()])
+@pytest.mark.parametrize("fusion", FUSIONS.values())
 @pytest.mark.parametrize("choice", ["norm", "uniform"])
 @pytest.mark.parametrize("length", [1, 2, 4, 5, 6, 39, 40, 41, 100])
-def test_padding_never_changes_a_result(length: int, choice: str, fusion: type[nn.Module] | None) -> None:
+def test_padding_never_changes_a_result(length: int, choice: str, fusion: type[nn.Module]) -> None:
     torch.manual_seed(0)
     config = FASConfig({"a": Stream(6, 5, 8), "b": Stream(3, 1, 0.3)}, width=16, heads=2, choice=choice)
-    model = FASHead(config, fusion(config) if fusion else None).eval()
+    model = FASHead(config, fusion(config)).eval()
     frames = {"a": torch.randn(1, length, 6), "b": torch.randn(1, length, 3)}
     lengths = {"a": torch.tensor([length]), "b": torch.tensor([length])}
     alone = model(frames, lengths)
@@ -74,8 +74,10 @@ def test_attention_sums_to_one_and_spares_padding() -> None:
     model = FASHead(FASConfig({"a": Stream(4, 1, 3), "b": Stream(4, 1)}, width=16, heads=2)).eval()
     lengths = {"a": torch.tensor([2, 6]), "b": torch.tensor([5, 1])}
     patches = {n: torch.randn(int(le.sum()), 4) for n, le in lengths.items()}
-    logits, streams, attention = model.attend(patches, lengths)
-    assert torch.allclose(logits, model.fuse(patches, lengths), atol=1e-5)
+    said, streams = model.judge(patches, lengths)
+    attention = said.attention
+    assert torch.allclose(said.logits, model.fuse(patches, lengths), atol=1e-5)
+    assert said.conflict is None  # this head does not state it
     assert torch.allclose(attention.sum(1), torch.ones(2), atol=1e-5)
     mask = torch.cat([s.mask for s in streams.values()], 1)
     assert (attention[~mask] == 0).all() and mask.sum(1).tolist() == [2 + 5, 3 + 1]

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The paper's ablations and more, a table each: ./ablate.sh TABLE [options of ../../run.sh]
+#   heads     the mixture and what it is made of: members, its sides taught or not, conflicts shown or not
 #   systems   every fusion, every stream alone, three streams, the yardstick (the paper's Table 4)
 #   budgets   tokens kept of each stream, k_aco by k_sem
 #   queries   the number of queries N_q
@@ -41,6 +42,11 @@ case $table in
     confs=("${systems[@]/#/conf/}")
     train "${confs[*]/%/.yaml}" ${options[@]+"${options[@]}"}
     ;;
+  heads)
+    systems=(words voice voice_statistics fas fas_members fas_mixture fas_mixture_one fas_mixture_no_sides fas_mixture_no_swap logreg)
+    confs=("${systems[@]/#/conf/}")
+    train "${confs[*]/%/.yaml}" ${options[@]+"${options[@]}"}
+    ;;
   budgets)
     train "$(grid ka:streams.acoustic.tokens=4,8,16,null ks:streams.semantic.tokens=4,8,16)" \
       --reference fas_kaall_ks16 ${options[@]+"${options[@]}"}
@@ -53,5 +59,5 @@ case $table in
     ;;
   encoders) across voice minilm ;;
   pairs) across fas minilm spm ;;
-  *) echo "$0: which table? systems, budgets, queries, swap, choice, encoders or pairs" >&2; exit 2 ;;
+  *) echo "$0: which table? systems, heads, budgets, queries, swap, choice, encoders or pairs" >&2; exit 2 ;;
 esac

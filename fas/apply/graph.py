@@ -1,7 +1,8 @@
 """A head as an ONNX graph, for programs without torch, and its check against torch.
 
 Inputs, for each stream NAME of the model: NAME, float32 frames (B, T, D), padded at the end; NAME_lengths, int64 (B,),
-each from 1 to T. Output: posteriors, float32 (B, C), in the order of the file `labels`. B and the T of each stream are
+each from 1 to T. Outputs: posteriors, float32 (B, C), in the order of the file `labels`; of a head that states it also
+conflict, float32 (B,), the probability that tone and words have different emotions. B and the T of each stream are
 free.
 """
 
@@ -14,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from fas.errors import ConfError
-from fas.model import FASHead, Stream, Tokens, lengths_to_mask, patchify
+from fas.model import FASHead, Fused, Stream, Tokens, lengths_to_mask, patchify
 
-TOLERANCE = 1e-4  # of a posterior
+TOLERANCE = 1e-4  # of a posterior, and of P(conflict)
 OPSET = 17
 
 
@@ -30,8 +31,8 @@ class Padded(nn.Module):
         super().__init__()
         self.head = copy.deepcopy(head).eval()
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Frames (B, T, D) and lengths (B,) of one stream after the other -> posteriors (B, C)."""
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Frames (B, T, D) and lengths (B,) of one stream after the other -> posteriors (B, C); P(conflict) (B,)."""
         head, made = self.head, {}
         streams = head.config.streams.items()
         for (name, stream), frames, lengths in zip(streams, inputs[::2], inputs[1::2], strict=True):
@@ -40,7 +41,12 @@ class Padded(nn.Module):
                 patches = patches - patches.sum(1, keepdim=True) / length[:, None, None]
             tokens = head.project[name]((patches - head.mean[name]) * head.scale[name])
             made[name] = Tokens(tokens, kept(tokens, length, stream.tokens, head.config.choice), length)
-        return head.fusion(made)[0].softmax(-1)
+        return answers(head.fusion(made))
+
+
+def answers(said: Fused) -> tuple[Tensor, ...]:
+    """Posteriors (B, C), and P(conflict) (B,) where the head states it."""
+    return (said.logits.softmax(-1),) if said.conflict is None else (said.logits.softmax(-1), said.conflict)
 
 
 def kept(tokens: Tensor, length: Tensor, budget: int | float | None, choice: str) -> Tensor:
@@ -59,19 +65,21 @@ def kept(tokens: Tensor, length: Tensor, budget: int | float | None, choice: str
 
 def write(head: FASHead, path: Path) -> None:
     """Write the graph and check it; a random choice of tokens can't be one. Raises ConfError if not equal to torch."""
-    inputs, free = {}, {"posteriors": {0: "batch"}}
+    inputs, free = {}, {}
     for name, stream in head.config.streams.items():
         inputs |= {name: torch.randn(3, 47, stream.dim), f"{name}_lengths": torch.tensor([47, 12, 3])}
         free |= {name: {0: "batch", 1: f"{name}_frames"}, f"{name}_lengths": {0: "batch"}}
+    padded = Padded(head)
     with torch.inference_mode(), warnings.catch_warnings():
+        outputs = ["posteriors", "conflict"][: len(padded(*inputs.values()))]
         warnings.simplefilter("ignore")  # the exporter by tracing is called old; the other takes half a minute
         torch.onnx.export(
-            Padded(head),
+            padded,
             tuple(inputs.values()),
             str(path),
             input_names=list(inputs),
-            output_names=["posteriors"],
-            dynamic_axes=free,
+            output_names=outputs,
+            dynamic_axes=free | {name: {0: "batch"} for name in outputs},
             opset_version=OPSET,
             dynamo=False,
         )
@@ -82,7 +90,7 @@ def write(head: FASHead, path: Path) -> None:
 def check(head: FASHead, path: Path) -> None:
     """Compare with torch, from one frame on, around every patch and budget, alone and padded in a batch.
 
-    Raises ConfError where a posterior differs by more than TOLERANCE.
+    Raises ConfError where an answer differs by more than TOLERANCE.
     """
     import onnxruntime
 
@@ -97,12 +105,13 @@ def check(head: FASHead, path: Path) -> None:
                 lengths[name] = own
                 standard = torch.randn(batch, longest, stream.dim, generator=chance)
                 frames[name] = head.mean[name] + standard / head.scale[name]
-            expected = head(frames, lengths).softmax(-1).numpy()
+            expected = answers(head.judge(*head.patch(frames, lengths))[0])
             inputs = {n: x.numpy() for n, x in frames.items()} | {f"{n}_lengths": x.numpy() for n, x in lengths.items()}
-            apart = float(np.abs(session.run(None, inputs)[0] - expected).max())
+            given = session.run(None, inputs)
+            apart = max(float(np.abs(g - e.numpy()).max()) for g, e in zip(given, expected, strict=True))
             if not apart <= TOLERANCE:
                 raise ConfError(
-                    f"{path}: not equal to torch: a posterior of {batch} utterances of up to {longest} frames is "
+                    f"{path}: not equal to torch: an answer of {batch} utterances of up to {longest} frames is "
                     f"{apart:.2g} apart; report this with conf.yaml of the model"
                 )
 

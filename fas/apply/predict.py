@@ -201,6 +201,8 @@ class FAS:
         patches = self.patches(settings, encoded)
         lengths = {name: torch.tensor([len(p)]) for name, p in patches.items()}
         utterance = Batch(patches, lengths, torch.zeros(1, dtype=torch.long)).to(self.device)
+        if encoded.get("whisper/text") == "":
+            utterance = score.hush(utterance, settings)
         posteriors, kept, conflict = score.predict_one(head, utterance)
         for values in (posteriors[None], None if conflict is None else np.array([conflict])):
             score.check_finite(values, [utt], self.folder)

@@ -1,6 +1,7 @@
 """Predictions of a trained model on a set, their figures, and the files that hold them."""
 
 import json
+from collections.abc import Container
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,7 +11,7 @@ import torch
 from fas import stamp, threads
 from fas.errors import ConfError
 from fas.metrics import scores
-from fas.model import FASHead, QueryFusion
+from fas.model import FASHead
 from fas.scoring import confusion
 from fas.scoring.analysis import CONFLICT
 from fas.training import checkpoint, logreg
@@ -22,12 +23,13 @@ Kept = dict[str, list[list[float]]]  # stream -> [place, attention] of each kept
 
 @torch.inference_mode()
 def predict(
-    model: Path, settings: TrainConf, data: Dataset, evidence: IO[str]
+    model: Path, settings: TrainConf, data: Dataset, evidence: IO[str], wordless: Container[str] = ()
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Posteriors (utterances, classes) of the model folder's best checkpoint, P(conflict) (utterances,) if it has any.
 
     To `evidence`, for heads with queries, goes a JSON line for each utterance: utt, and stream -> [place, attention] of
-    each kept token, the place counted in tokens; the attention over all streams sums to 1.
+    each kept token, the place counted in tokens; the attention over all streams sums to 1. wordless: the utterances in
+    which no words were heard.
     """
     weights = checkpoint.load(model / "best.pt")
     if settings.system == "logreg":
@@ -39,11 +41,25 @@ def predict(
     posteriors = np.empty((len(data), len(data.labels)))
     conflicts: list[float | None] = []
     for i, part in enumerate(data.batches(1)):
+        part = hush(part, settings) if data.utts[i] in wordless else part
         posteriors[i], kept, conflict = predict_one(head, part.to(device))
         conflicts.append(conflict)
         if kept:
             evidence.write(json.dumps({"utt": data.utts[i]} | kept) + "\n")
     return posteriors, None if None in conflicts else np.array(conflicts, dtype=np.float64)
+
+
+def hush(utterance: Batch, settings: TrainConf) -> Batch:
+    """What a head is given of an utterance in which no words were heard: a mixture no words, so that the voice answers.
+
+    A text encoder gives its marks of beginning and end even so, which say nothing.
+    """
+    if settings.fusion != "mixture":
+        return utterance
+    text = {name for name, stream in settings.streams.items() if stream["feats"] == "text"}
+    patches = {name: p[:0] if name in text else p for name, p in utterance.patches.items()}
+    lengths = {name: le * (name not in text) for name, le in utterance.lengths.items()}
+    return Batch(patches, lengths, utterance.labels)
 
 
 @threads.one()
@@ -56,25 +72,17 @@ def predict_one(head: FASHead, utterance: Batch) -> tuple[np.ndarray, Kept, floa
     `fas predict` gives the same digits.
     """
     torch.manual_seed(0)  # for a random choice of tokens
-    if not isinstance(head.fusion, QueryFusion):
-        return _softmax(head.fuse(utterance.patches, utterance.lengths)), {}, _conflict(head, utterance)
-    logits, streams, attention = head.attend(utterance.patches, utterance.lengths)
-    pieces = attention[0].cpu().split([s.mask.shape[1] for s in streams.values()])
+    said, streams = head.judge(utterance.patches, utterance.lengths)
+    conflict = None if said.conflict is None else float(said.conflict.double()[0])
+    if said.attention is None:
+        return _softmax(said.logits), {}, conflict
+    pieces = said.attention[0].cpu().split([s.mask.shape[1] for s in streams.values()])
     kept = {}
     for (name, tokens), piece in zip(streams.items(), pieces, strict=True):
         mask = tokens.mask[0].cpu()
         places = sorted(zip(tokens.index[0].cpu()[mask].tolist(), piece[mask].tolist(), strict=True))
         kept[name] = [[place, round(weight, 5)] for place, weight in places]
-    return _softmax(logits), kept, _conflict(head, utterance)
-
-
-def _conflict(head: FASHead, utterance: Batch) -> float | None:
-    """What a head with a method `conflict` states of a batch of one."""
-    if not hasattr(head, "conflict"):
-        return None
-    torch.manual_seed(0)
-    probability = head.conflict(utterance.patches, utterance.lengths)
-    return None if probability is None else float(probability.double()[0])
+    return _softmax(said.logits), kept, conflict
 
 
 def _softmax(logits: torch.Tensor) -> np.ndarray:

@@ -122,8 +122,9 @@ def score_one(scoring: Scoring) -> None:
                 f"those of {scoring.directory} have {data.dim(name)}; use the encoder and layer of its training"
             )
     stamp.unmark(scoring.out)
+    wordless = silent(scoring.feats, [scoring.directory]) or set()
     with stamp.write_aside(scoring.out / "evidence.jsonl") as f:
-        probabilities, conflict = score.predict(scoring.model, settings, data, f)
+        probabilities, conflict = score.predict(scoring.model, settings, data, f, wordless)
     for values in (probabilities, conflict):
         score.check_finite(values, data.utts, scoring.model)
     zero_shot = scoring.inputs["protocol"] == "zero-shot"
@@ -138,9 +139,8 @@ def score_one(scoring: Scoring) -> None:
         "left_out": data.dropped,
         "without_words": without_words(scoring.feats, [scoring.directory], data.utts),
     }
-    if conflict is not None and (wordless := silent(scoring.feats, [scoring.directory])):
-        conflict[[u in wordless for u in data.utts]] = np.nan
     if conflict is not None:
+        conflict[[u in wordless for u in data.utts]] = np.nan
         said = dict(zip(data.utts, conflict.tolist(), strict=True))
         result |= {"detection": found_conflicts(scoring.directory, int(described["seed"]), said)}
     score.write(scoring.out, data, probabilities * allowed, conflict, labels, result)

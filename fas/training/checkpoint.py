@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from fas import stamp
-from fas.ablations import FUSIONS
+from fas.ablations import fusion_of
 from fas.errors import ConfError
 from fas.model import FASConfig, FASHead, Stream
 from fas.training.confs import StreamConf, TrainConf
@@ -22,9 +22,10 @@ def build_model(settings: TrainConf, dims: dict[str, int], classes: int) -> FASH
     for name, values in settings.streams.items():
         stream = StreamConf(**values)
         streams[name] = Stream(dims[name], stream.patch, stream.tokens, stream.cmn)
-    same = ("width", "queries", "heads", "dropout", "choice", "channel_dropout", "stream_dropout", "stream_swap")
+    same = ("width", "queries", "heads", "dropout", "choice", "members")
+    same += ("channel_dropout", "stream_dropout", "stream_swap")
     config = FASConfig(streams, classes, **{name: getattr(settings, name) for name in same})
-    return FASHead(config, FUSIONS[settings.fusion](config) if settings.fusion != "queries" else None)
+    return FASHead(config, fusion_of(settings.fusion, config))
 
 
 def save(path: Path, value: object) -> None:

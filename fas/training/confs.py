@@ -20,7 +20,10 @@ class TrainConf:
     streams: name -> {feats: ssl | text | whisper/<block>, patch: frames a token, tokens: budget as a number or a share,
     or null for all, cmn: true to take the utterance's mean out};
     system: fas, or logreg (mean and deviation of the frames, logistic regression of strength c);
-    fusion: queries (FAS), or mean, concat, gated (fas/ablations.py);
+    fusion: queries (FAS), or mean, concat, gated, statistics, mixture (fas/ablations.py);
+    members: heads that are trained together, their posteriors averaged;
+    sides: of the mixture, weight of the losses of the voice alone, of the words alone (those whose emotion utt2sem
+    knows, every emotion alike) and of P(conflict);
     choice: the tokens that a budget keeps, norm, uniform or random;
     norm: global (training statistics), or corpus or speaker (each one's own utterances: transductive on a test set);
     balance: corpus gives every training corpus the same weight, label every label, however often they come;
@@ -34,7 +37,9 @@ class TrainConf:
 
     streams: dict[str, dict[str, Any]]
     system: Literal["fas", "logreg"] = "fas"
-    fusion: Literal[("queries", *FUSIONS)] = "queries"
+    fusion: Literal[tuple(FUSIONS)] = "queries"
+    members: PositiveInt = 1
+    sides: float = 0.0
     choice: Literal["norm", "uniform", "random"] = "norm"
     norm: Literal["global", "corpus", "speaker"] = "global"
     balance: Literal["none", "corpus", "label"] = "none"
@@ -76,8 +81,12 @@ def load_conf(path: Path) -> TrainConf:
         raise ConfError(f"{path}: soft_labels is false for logreg, which learns from one label an utterance")
     if made.balance != "none" and made.system == "logreg":
         raise ConfError(f"{path}: balance is none for logreg, to which every utterance weighs the same")
-    if made.fusion == "gated" and len(made.streams) != 2:
-        raise ConfError(f"{path}: the gated fusion takes two streams, not {len(made.streams)}")
+    if made.fusion in ("gated", "mixture") and len(made.streams) != 2:
+        raise ConfError(f"{path}: fusion {made.fusion} takes two streams, not {len(made.streams)}")
+    if made.fusion == "mixture" and made.mixup:
+        raise ConfError(f"{path}: mixup is 0 for the mixture, whose words have one emotion")
+    if made.sides and made.fusion != "mixture":
+        raise ConfError(f"{path}: sides is for fusion mixture, which keeps its sides apart")
     for key in ("stream_dropout", "stream_swap"):
         named = getattr(made, key).keys()
         if unknown := named - made.streams.keys():

@@ -176,6 +176,7 @@ class Dataset:
         self.utts = [u for u in data.utts if data.utt2emo[u] in given]
         self.dropped = len(data) - len(self.utts)
         self.references = np.array([given[data.utt2emo[u]] for u in self.utts])
+        self.words = np.array([given.get(data.utt2sem.get(u, ""), -1) for u in self.utts])
         self.store = np.array([next(i for i, s in enumerate(sets) if u in s.wav) for u in self.utts])
         self.shares = self._soft(data, given) if soft else None
         self.corpora, self.corpus_of = np.unique([sets[i].corpus for i in self.store], return_inverse=True)
@@ -213,6 +214,13 @@ class Dataset:
             start[mine] = store.starts[found]
             length[mine] = store.starts[found + 1] - start[mine]
         return Rows(source, stores, start, length, row)
+
+    @property
+    def word_weights(self) -> np.ndarray:
+        """(C,) float32 weights that give every emotion of the words the same sum; 0 for those that no words have."""
+        counts = np.bincount(self.words[self.words >= 0], minlength=len(self.labels))
+        there = max(1, np.count_nonzero(counts))
+        return np.where(counts, counts.sum() / there / np.maximum(counts, 1), 0).astype(np.float32)
 
     def dim(self, name: str) -> int:
         """Width D of a stream."""

@@ -13,9 +13,10 @@ from fas import stamp, threads
 from fas.errors import ConfError
 from fas.metrics import scores
 from fas.model import FASHead
-from fas.training import checkpoint, curves, distributed
+from fas.training import balance, checkpoint, curves, distributed
 from fas.training.confs import TrainConf
 from fas.training.dataset import Dataset
+from fas.training.losses import Targets, loss_of_head
 
 SAVE_EVERY = 10  # seconds between checkpoints of a running training
 
@@ -103,12 +104,8 @@ def train(
         row = {"epoch": epoch + 1, "train_loss": train_epoch(settings, state, train_set, seed, epoch, device)}
         sound(row["train_loss"], "loss", settings, out, epoch)
         if board:
-            probabilities = posteriors(state.model, dev_set, device)
-            sound(float(probabilities.sum()), "dev posteriors", settings, out, epoch)
-            found = scores(dev_set.references, probabilities.argmax(1), len(dev_set.labels))
-            likelihood = probabilities[np.arange(len(dev_set)), dev_set.references]
-            row["dev_loss"] = float(-np.log(likelihood + 1e-12).mean())
-            row |= {"dev_uar": found["uar"], "dev_accuracy": found["accuracy"]}
+            row |= on_dev(state.model, dev_set, device)
+            sound(row["dev_loss"], "loss on the dev set", settings, out, epoch)
             best = state.best
             if settings.keep == "last" or (row["dev_uar"], -row["dev_loss"]) > (best["uar"], -best["loss"]):
                 weights = {k: v.detach().cpu().clone() for k, v in state.model.state_dict().items()}
@@ -129,10 +126,22 @@ def train(
         return {}
     board.close()
     state.save(out / "last.pt", inputs)
+    state.model.load_state_dict(state.best["state"])
+    balance.fit(state.model, dev_set, device)
+    weights = {k: v.detach().cpu() for k, v in state.model.state_dict().items()}
     dims = {n: train_set.dim(n) for n in settings.streams}
-    checkpoint.save(out / "best.pt", {"dims": dims, "epoch": state.best["epoch"], "state": state.best["state"]})
+    checkpoint.save(out / "best.pt", {"dims": dims, "epoch": state.best["epoch"], "state": weights})
     write_history(state.history, state.best["epoch"], out)
-    return state.history[state.best["epoch"] - 1]
+    return state.history[state.best["epoch"] - 1] | on_dev(state.model, dev_set, device)
+
+
+def on_dev(model: FASHead, dev_set: Dataset, device: str) -> dict[str, float]:
+    """Cross-entropy, UAR and accuracy on the dev set."""
+    probabilities = posteriors(model, dev_set, device)
+    found = scores(dev_set.references, probabilities.argmax(1), len(dev_set.labels))
+    likelihood = probabilities[np.arange(len(dev_set)), dev_set.references]
+    loss = float(-np.log(likelihood + 1e-12).mean())
+    return {"dev_loss": loss, "dev_uar": found["uar"], "dev_accuracy": found["accuracy"]}
 
 
 def sound(value: float, what: str, settings: TrainConf, out: Path, epoch: int) -> None:
@@ -149,7 +158,7 @@ def train_epoch(
     settings: TrainConf, state: State, train_set: Dataset, seed: int, epoch: int, device: str
 ) -> float:
     """One pass over the training set; the mean loss (of this process's share)."""
-    balance = balanced_weights(train_set, settings.balance)
+    weights = balanced_weights(train_set, settings.balance)
     rank, world = distributed.RANK, distributed.WORLD
     torch.manual_seed(seed * 100_003 + epoch + rank * 2**32)  # a resumed run draws what an undisturbed one does
     order = np.random.default_rng([seed, epoch]).permutation(len(train_set))
@@ -164,16 +173,17 @@ def train_epoch(
             part = train_set.batch(mine).to(device)
             weight = float(chance.beta(settings.mixup, settings.mixup)) if settings.mixup else 1.0
             other = torch.from_numpy(chance.permutation(len(mine))).to(device)
-            allowed = torch.from_numpy(train_set.allowed[mine]).to(device)
+            targets = targets_of(train_set, mine, part.labels, device)
             if settings.mixup:
-                allowed = allowed | allowed[other]
-            of_utterance = torch.from_numpy(balance[mine]).float().to(device)
+                targets.allowed = targets.allowed | targets.allowed[other]
+            of_utterance = torch.from_numpy(weights[mine]).float().to(device)
             with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=device.startswith("cuda")):
                 mix = (weight, other) if settings.mixup else None
-                logits = state.model.fuse(part.patches, part.lengths, mix).float()
-            loss = weight * loss_of(logits, part.labels, allowed, settings.label_smoothing)
+                said, _ = state.model.judge(part.patches, part.lengths, mix)
+            loss = weight * loss_of_head(said, targets, settings.label_smoothing, settings.sides)
             if settings.mixup:
-                loss = loss + (1 - weight) * loss_of(logits, part.labels[other], allowed, settings.label_smoothing)
+                targets.labels = targets.labels[other]
+                loss = loss + (1 - weight) * loss_of_head(said, targets, settings.label_smoothing, settings.sides)
             loss = (loss * of_utterance).mean()
             with threads.one():  # the gradients of LayerNorm's weights are sums whose order follows the threads
                 (loss * (len(mine) / len(whole))).backward()
@@ -184,19 +194,10 @@ def train_epoch(
     return total / max(count, 1)
 
 
-def loss_of(logits: torch.Tensor, labels: torch.Tensor, allowed: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """(B,) cross-entropy of logits (B, C), labels (B,) or shares (B, C), over the labels allowed (B, C) each utterance.
-
-    A label that a corpus does not have is left out of its utterances' softmax: that nobody was given it says nothing.
-    smoothing: share of the target that is spread evenly over the allowed labels (Szegedy et al. 2016).
-    """
-    likelihood = logits.masked_fill(~allowed, -torch.inf).log_softmax(-1).masked_fill(~allowed, 0)
-    chosen = labels * likelihood if labels.ndim == 2 else likelihood.gather(1, labels[:, None])
-    loss = -chosen.sum(1)
-    if smoothing:
-        even = -likelihood.sum(1) / allowed.sum(1)
-        loss = (1 - smoothing) * loss + smoothing * even
-    return loss
+def targets_of(train_set: Dataset, chosen: np.ndarray, labels: torch.Tensor, device: str) -> Targets:
+    """What is known of the utterances numbered `chosen`, whose labels are already there."""
+    allowed, words, weights = train_set.allowed[chosen], train_set.words[chosen], train_set.word_weights
+    return Targets(labels, *(torch.from_numpy(x).to(device) for x in (allowed, words, weights)))
 
 
 def balanced_weights(train_set: Dataset, balance: str) -> np.ndarray:

@@ -10,7 +10,7 @@ import yaml
 from torch import Tensor
 
 from fas import FAS
-from fas.ablations import FUSIONS
+from fas.ablations import fusion_of
 from fas.apply import export, graph
 from fas.data import datadir
 from fas.errors import ConfError
@@ -22,23 +22,27 @@ HEADS = {
     "mean": {"a": Stream(12, 5, 3)},
     "concat": {"a": Stream(12, 5, 8), "b": Stream(6, 1, 4), "c": Stream(4, 4)},
     "gated": {"a": Stream(12, 5, 8, cmn=True), "b": Stream(6, 1, 0.7)},
+    "statistics": {"a": Stream(12, 5), "b": Stream(6, 2, 4)},
+    "mixture": {"a": Stream(12, 5), "b": Stream(6, 1, 16)},
+    "members": {"a": Stream(12, 5, 8), "b": Stream(6, 1)},
 }
 
 
 def made(kind: str) -> FASHead:
     torch.manual_seed(1)
     choice = "uniform" if kind == "uniform" else "norm"
-    config = FASConfig(HEADS[kind], width=16, heads=4, choice=choice)
-    head = FASHead(config, FUSIONS[kind](config) if kind in FUSIONS else None).eval()
+    config = FASConfig(HEADS[kind], width=16, heads=4, choice=choice, members=3 if kind == "members" else 1)
+    name = {"uniform": "queries", "members": "mixture"}.get(kind, kind)
+    head = FASHead(config, fusion_of(name, config)).eval()
     for name, stream in config.streams.items():
         head.set_statistics(name, torch.randn(stream.dim), torch.rand(stream.dim) + 0.5)
     return head
 
 
-def ask(path: Path, frames: dict[str, Tensor], lengths: dict[str, Tensor]) -> np.ndarray:
+def ask(path: Path, frames: dict[str, Tensor], lengths: dict[str, Tensor], what: str = "posteriors") -> np.ndarray:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     inputs = {n: x.numpy() for n, x in frames.items()} | {f"{n}_lengths": x.numpy() for n, x in lengths.items()}
-    return session.run(["posteriors"], inputs)[0]
+    return session.run([what], inputs)[0]
 
 
 @pytest.mark.parametrize("kind", HEADS)
@@ -57,11 +61,26 @@ def test_every_length_in_any_batch(kind: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(alone[0], together[i], atol=1e-5)
 
 
+def test_a_graph_states_the_conflict_of_a_head_that_does(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    for kind, stated in (("members", True), ("mixture", True), ("gated", False)):
+        head = made(kind)
+        graph.write(head, path)
+        names = [o.name for o in onnxruntime.InferenceSession(path).get_outputs()]
+        assert names == (["posteriors", "conflict"] if stated else ["posteriors"])
+        if stated:
+            frames = {n: torch.randn(4, 30, s.dim) for n, s in head.config.streams.items()}
+            lengths = {n: torch.tensor([1, 7, 29, 30]) for n in frames}
+            with torch.inference_mode():
+                expected = head.judge(*head.patch(frames, lengths))[0].conflict
+            np.testing.assert_allclose(ask(path, frames, lengths, "conflict"), expected, atol=1e-5)
+
+
 def test_a_graph_that_is_not_the_head_is_refused(tmp_path: Path) -> None:
     head = made("queries")
     graph.write(head, tmp_path / "model.onnx")
     head.config.streams["a"] = Stream(12, 5, 7, cmn=True)  # a budget of one token less
-    with pytest.raises(ConfError, match=r"model\.onnx: not equal to torch: a posterior of . utterances"):
+    with pytest.raises(ConfError, match=r"model\.onnx: not equal to torch: an answer of . utterances"):
         graph.check(head, tmp_path / "model.onnx")
 
 

@@ -7,25 +7,20 @@ import numpy as np
 import pytest
 import torch
 
+from fas.ablations import fusion_of
 from fas.data.datadir import DataDir
 from fas.model import FASConfig, FASHead, Stream
 from fas.scoring import analysis, score, stage
+from fas.training.confs import TrainConf
 from fas.training.dataset import Batch
 
 STREAMS = {"acoustic": Stream(6), "semantic": Stream(4, 1)}
 
 
-class Doubting(FASHead):
-    """States how far its first stream's mean is above 0."""
-
-    def conflict(self, patches: dict[str, torch.Tensor], lengths: dict[str, torch.Tensor]) -> torch.Tensor:
-        assert not self.training
-        return patches["acoustic"].mean().sigmoid().expand(len(lengths["acoustic"]))
-
-
-class Silent(FASHead):
-    def conflict(self, patches: dict[str, torch.Tensor], lengths: dict[str, torch.Tensor]) -> None:
-        return None
+def head(fusion: str, members: int = 1) -> FASHead:
+    torch.manual_seed(2)
+    config = FASConfig(STREAMS, classes=3, width=16, heads=2, members=members)
+    return FASHead(config, fusion_of(fusion, config)).eval()
 
 
 def utterance() -> Batch:
@@ -34,14 +29,30 @@ def utterance() -> Batch:
     return Batch(patches, dict.fromkeys(STREAMS, torch.tensor([9])), torch.zeros(1, dtype=torch.long))
 
 
-@pytest.mark.parametrize("kind", [Doubting, Silent, FASHead])
-def test_a_head_that_states_a_conflict_is_asked(kind: type[FASHead]) -> None:
-    head = kind(FASConfig(STREAMS, classes=3, width=16, heads=2)).eval()
-    one = utterance()
-    posteriors, kept, conflict = score.predict_one(head, one)
-    assert posteriors.shape == (3,) and set(kept) == set(STREAMS)
-    expected = float(one.patches["acoustic"].mean().sigmoid())
-    assert conflict == (pytest.approx(expected) if kind is Doubting else None)
+@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize("fusion", ["queries", "mixture", "concat"])
+def test_a_head_that_states_a_conflict_is_asked(fusion: str, members: int) -> None:
+    made, one = head(fusion, members), utterance()
+    posteriors, kept, conflict = score.predict_one(made, one)
+    assert posteriors.shape == (3,) and set(kept) == (set(STREAMS) if fusion == "queries" else set())
+    with torch.inference_mode():
+        stated = made.judge(one.patches, one.lengths)[0].conflict
+    assert conflict == (pytest.approx(stated.item()) if fusion == "mixture" else None)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_where_no_words_were_heard_the_voice_answers(members: int) -> None:
+    """A mixture is not given the marks of beginning and end; other heads are, as in training."""
+    streams = {"acoustic": {"feats": "ssl"}, "semantic": {"feats": "text", "patch": 1}}
+    made, one = head("mixture", members), utterance()
+    hushed = score.hush(one, TrainConf(streams, fusion="mixture"))
+    posteriors, _, conflict = score.predict_one(made, hushed)
+    with torch.inference_mode():
+        said, _ = made.judge(one.patches, one.lengths)
+        voices = [m.sides[0].double().softmax(-1)[0] for m in said.members or [said]]
+    np.testing.assert_allclose(posteriors, torch.stack(voices).mean(0), atol=1e-6)
+    assert np.isfinite(conflict)
+    assert score.hush(one, TrainConf(streams)) is one
 
 
 def test_the_column_comes_last_and_labels_are_the_posteriors(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from fas.data import tables
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.features import ark
-from fas.training import confs, train
+from fas.training import confs, losses, train
 from fas.training.dataset import Dataset, Source
 
 LABELS = ["angry", "happy", "sad"]
@@ -54,7 +54,7 @@ def test_labels_that_a_corpus_lacks_are_no_evidence(dirs: list[Path]) -> None:
         assert allowed.tolist() == [True, True, utt.startswith("three")]
     logits = torch.tensor([[1.0, 0.0, 9.0], [1.0, 0.0, 9.0]], requires_grad=True)
     allowed = torch.tensor([[True, True, False], [True, True, True]])
-    loss = train.loss_of(logits, torch.tensor([0, 0]), allowed, 0.0)
+    loss = losses.loss_of(logits, torch.tensor([0, 0]), allowed, 0.0)
     assert loss[0].item() == pytest.approx(np.log(1 + np.exp(-1)), abs=1e-6)
     assert loss[1].item() == pytest.approx(np.log(np.exp(1) + 1 + np.exp(9)) - 1, abs=1e-5)
     loss.sum().backward()
@@ -64,14 +64,14 @@ def test_labels_that_a_corpus_lacks_are_no_evidence(dirs: list[Path]) -> None:
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_where_all_labels_are_allowed_it_is_the_cross_entropy(smoothing: float) -> None:
     logits, labels = torch.randn(8, 5, dtype=torch.float64), torch.randint(5, (8,))
-    mine = train.loss_of(logits, labels, torch.ones(8, 5, dtype=torch.bool), smoothing).mean()
+    mine = losses.loss_of(logits, labels, torch.ones(8, 5, dtype=torch.bool), smoothing).mean()
     torch.testing.assert_close(mine, torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing))
 
 
 def test_smoothing_is_spread_over_the_allowed_labels() -> None:
     logits = torch.randn(1, 5, dtype=torch.float64)
     allowed = torch.tensor([[True, False, True, True, False]])
-    mine = train.loss_of(logits, torch.tensor([2]), allowed, 0.2)[0]
+    mine = losses.loss_of(logits, torch.tensor([2]), allowed, 0.2)[0]
     few = torch.nn.functional.cross_entropy(logits[:, [0, 2, 3]], torch.tensor([1]), label_smoothing=0.2)
     torch.testing.assert_close(mine, few)
 
