@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from fas import threads
 from fas.ablations import Members, MixtureFusion
 from fas.model import FASHead
 from fas.training.dataset import Dataset
@@ -24,6 +25,7 @@ def _sides(model: FASHead, mixtures: list[MixtureFusion], dev_set: Dataset, devi
     return [tuple(torch.cat(x).double() for x in zip(*own, strict=True)) for own in made]
 
 
+@threads.one()  # sums whose order follows the threads
 def fit(model: FASHead, dev_set: Dataset, device: str) -> None:
     """Set the temperatures of both sides and the share of agreement, `MixtureFusion.balance`; other heads stay.
 
