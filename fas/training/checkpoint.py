@@ -25,7 +25,8 @@ def build_model(settings: TrainConf, dims: dict[str, int], classes: int) -> FASH
     same = ("width", "queries", "heads", "dropout", "choice", "members")
     same += ("channel_dropout", "stream_dropout", "stream_swap")
     config = FASConfig(streams, classes, **{name: getattr(settings, name) for name in same})
-    return FASHead(config, fusion_of(settings.fusion, config))
+    plain = settings.fusion == "queries" and settings.members == 1  # FASHead makes it, behind its projections
+    return FASHead(config, None if plain else fusion_of(settings.fusion, config))
 
 
 def save(path: Path, value: object) -> None:
