@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import PositiveInt
 
 from fas import conf
@@ -22,8 +22,8 @@ class TrainConf:
     system: fas, or logreg (mean and deviation of the frames, logistic regression of strength c);
     fusion: queries (FAS), or mean, concat, gated, statistics, mixture (fas/ablations.py);
     members: heads that are trained together, their posteriors averaged;
-    sides: of the mixture, weight of the losses of the voice alone, of the words alone (those whose emotion utt2sem
-    knows, every emotion alike) and of P(conflict);
+    sides: of the mixture, share of the loss that is each side's alone, the voice's by utt2emo, the words' by utt2sem
+    where it is known, all emotions alike; the rest is that of its answer;
     choice: the tokens that a budget keeps, norm, uniform or random;
     norm: global (training statistics), or corpus or speaker (each one's own utterances: transductive on a test set);
     balance: corpus gives every training corpus the same weight, label every label, however often they come;
@@ -39,7 +39,7 @@ class TrainConf:
     system: Literal["fas", "logreg"] = "fas"
     fusion: Literal[tuple(FUSIONS)] = "queries"
     members: PositiveInt = 1
-    sides: float = 0.0
+    sides: Annotated[float, Ge(0), Le(1)] = 0.0
     choice: Literal["norm", "uniform", "random"] = "norm"
     norm: Literal["global", "corpus", "speaker"] = "global"
     balance: Literal["none", "corpus", "label"] = "none"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy, cross_entropy
+from torch.nn.functional import cross_entropy
 
 from fas.model import Fused
 
@@ -39,7 +39,10 @@ def loss_of(logits: Tensor, labels: Tensor, allowed: Tensor, smoothing: float) -
 
 
 def loss_of_head(said: Fused, targets: Targets, smoothing: float, sides: float) -> Tensor:
-    """(B,) loss of a head, `sides` times that of its sides alone; of several members the mean."""
+    """(B,) loss of a head; of several members the mean.
+
+    sides: the share of it that is each side's alone, the words' by their own emotion; the rest is that of the answer.
+    """
     if said.members:
         return torch.stack([loss_of_head(m, targets, smoothing, sides) for m in said.members]).mean(0)
     loss = loss_of(said.logits.float(), targets.labels, targets.allowed, smoothing)
@@ -49,9 +52,4 @@ def loss_of_head(said: Fused, targets: Targets, smoothing: float, sides: float) 
     alone = loss_of(voice, targets.labels, targets.allowed, smoothing)
     emotion = targets.words[said.source]
     alone = alone + cross_entropy(words, emotion, targets.word_weights, ignore_index=-1, reduction="none")
-    if targets.labels.ndim == 1:  # of a soft label nobody can say whether it is the words' emotion
-        apart = binary_cross_entropy(
-            said.conflict.clamp(1e-6, 1 - 1e-6), (emotion != targets.labels).float(), reduction="none"
-        )
-        alone = alone + apart * (emotion >= 0)
-    return loss + sides * alone
+    return (1 - sides) * loss + sides * alone

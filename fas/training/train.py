@@ -94,6 +94,8 @@ def train(
     """
     from torch.utils.tensorboard import SummaryWriter
 
+    if settings.sides == 1 and not (train_set.words >= 0).any():
+        raise ConfError(f"{out}: sides: 1.0 needs utt2sem of training utterances to teach the words by; lower it")
     device = distributed.device()
     torch.manual_seed(seed)
     state = State(settings, train_set, device)

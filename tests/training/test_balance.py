@@ -85,18 +85,17 @@ def test_each_side_is_taught_its_own_emotion() -> None:
     """The words' is that of the utterance that they were taken from; where nobody knows it they are not taught."""
     torch.manual_seed(0)
     logits, voice, words = (torch.randn(3, C) for _ in range(3))
-    conflict, source = torch.tensor([0.2, 0.9, 0.5]), torch.tensor([1, 0, 2])
-    said = Fused(logits, None, (voice, words), conflict, source)
+    said = Fused(logits, None, (voice, words), torch.tensor([0.2, 0.9, 0.5]), torch.tensor([1, 0, 2]))
     weights = torch.arange(1.0, C + 1)
     allowed = torch.ones(3, C, dtype=torch.bool)
     targets = Targets(torch.tensor([3, 4, 5]), allowed, torch.tensor([2, 3, -1]), weights)
     whole = loss_of(logits, targets.labels, allowed, 0.1)
     assert torch.equal(loss_of_head(said, targets, 0.1, 0.0), whole)
-    alone = loss_of_head(said, targets, 0.1, 0.5) - whole
-    of_voice = loss_of(voice, targets.labels, allowed, 0.1)
     of_words = -words.log_softmax(1)[[0, 1], [3, 2]] * weights[[3, 2]]
-    apart = -torch.stack([1 - conflict[0], conflict[1]]).log()  # 3 and 3 agree, 4 and 2 do not
-    expected = 0.5 * (of_voice + torch.cat([of_words + apart, torch.zeros(1)]))
-    assert torch.allclose(alone, expected, atol=1e-5)
-    twice = loss_of_head(Fused(logits, members=(said, said)), targets, 0.1, 0.5)
-    assert torch.allclose(twice, whole + alone, atol=1e-5)
+    alone = loss_of(voice, targets.labels, allowed, 0.1) + torch.cat([of_words, torch.zeros(1)])
+    for share in (0.3, 1.0):
+        expected = (1 - share) * whole + share * alone
+        assert torch.allclose(loss_of_head(said, targets, 0.1, share), expected, atol=1e-5)
+        members = Fused(logits, members=(said, said._replace(logits=-logits)))
+        other = loss_of_head(said._replace(logits=-logits), targets, 0.1, share)
+        assert torch.allclose(loss_of_head(members, targets, 0.1, share), (expected + other) / 2, atol=1e-5)
