@@ -201,7 +201,7 @@ class FAS:
         patches = self.patches(settings, encoded)
         lengths = {name: torch.tensor([len(p)]) for name, p in patches.items()}
         utterance = Batch(patches, lengths, torch.zeros(1, dtype=torch.long)).to(self.device)
-        if encoded.get("whisper/text") == "":
+        if "whisper/text" in encoded and not self._read(encoded):
             utterance = score.hush(utterance, settings)
         posteriors, kept, conflict = score.predict_one(head, utterance)
         for values in (posteriors[None], None if conflict is None else np.array([conflict])):
