@@ -99,8 +99,8 @@ class MixtureFusion(nn.Module):
         P(conflict | voice, words) = 1 - sum_e p_v(e) a p_w(e) / sum_e p_v(e) p(words | e)
 
     So words that are not there (hidden, or p_w even) leave the voice's posterior as it is. Each side has a temperature
-    (Guo et al. 2017); they and a are `balance`, as logarithms and log-odds, which fas.training.balance fits on the dev
-    set: how far a side can be trusted is not to be seen on the voices and lines that it learned from.
+    (Guo et al. 2017); they and a are `balance`, as logarithms and log-odds, which fas.training.calibration fits on the
+    dev set: how far a side can be trusted is not to be seen on the voices and lines that it learned from.
     """
 
     def __init__(self, config: FASConfig):

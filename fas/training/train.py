@@ -13,7 +13,7 @@ from fas import stamp, threads
 from fas.errors import ConfError
 from fas.metrics import scores
 from fas.model import FASHead
-from fas.training import balance, checkpoint, curves, distributed
+from fas.training import calibration, checkpoint, curves, distributed
 from fas.training.confs import TrainConf
 from fas.training.dataset import Dataset
 from fas.training.losses import Targets, loss_of_head
@@ -129,7 +129,7 @@ def train(
     board.close()
     state.save(out / "last.pt", inputs)
     state.model.load_state_dict(state.best["state"])
-    balance.fit(state.model, dev_set, device)
+    calibration.fit(state.model, dev_set, device)
     weights = {k: v.detach().cpu() for k, v in state.model.state_dict().items()}
     dims = {n: train_set.dim(n) for n in settings.streams}
     checkpoint.save(out / "best.pt", {"dims": dims, "epoch": state.best["epoch"], "state": weights})

@@ -1,4 +1,4 @@
-"""The balance of a mixture's sides, fitted on the dev set."""
+"""Calibration of a mixture: how far each of its sides is to be trusted, by the dev set."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""The mixture in training: losses of its sides, and the balance that the dev set gives it."""
+"""The mixture in training: losses of its sides, and its calibration by the dev set."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ import torch
 
 from fas.ablations import fusion_of
 from fas.model import FASConfig, FASHead, Fused, Stream
-from fas.training import balance
+from fas.training import calibration
 from fas.training.dataset import Batch
 from fas.training.losses import Targets, loss_of, loss_of_head
 
@@ -62,7 +62,7 @@ def test_words_that_agree_are_trusted_and_others_are_not(members: int) -> None:
     found = {}
     for agree, heard in ((0.9, 1.0), (0.4, 1.0), (1 / 7, 1.0), (0.9, 0.0)):
         model, data = mixture(members), dev(agree, heard)
-        balance.fit(model, data, "cpu")
+        calibration.fit(model, data, "cpu")
         one = model.fusion.heads[-1] if members > 1 else model.fusion
         found[agree, heard] = right(model, data)
         if heard:
@@ -77,7 +77,7 @@ def test_words_that_agree_are_trusted_and_others_are_not(members: int) -> None:
 def test_a_head_without_sides_has_no_balance() -> None:
     model = FASHead(FASConfig({"voice": Stream(C, 1)}, width=8, heads=2))
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    balance.fit(model, dev(0.5), "cpu")
+    calibration.fit(model, dev(0.5), "cpu")
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
 
