@@ -1,5 +1,6 @@
 """The mixture in training: losses of its sides, and its calibration by the dev set."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 import torch
 
 from fas.ablations import fusion_of
+from fas.errors import ConfError
 from fas.model import FASConfig, FASHead, Fused, Stream
-from fas.training import calibration
+from fas.training import calibration, confs, train
 from fas.training.dataset import Batch
 from fas.training.losses import Targets, loss_of, loss_of_head
 
@@ -99,3 +101,27 @@ def test_each_side_is_taught_its_own_emotion() -> None:
         members = Fused(logits, members=(said, said._replace(logits=-logits)))
         other = loss_of_head(said._replace(logits=-logits), targets, 0.1, share)
         assert torch.allclose(loss_of_head(members, targets, 0.1, share), (expected + other) / 2, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("fusion: mixture\nmixup: 0.2\n", "mixup is 0 for the mixture"),
+        ("fusion: mixture\nsides: 1.5\n", "sides must be"),
+        ("sides: 0.5\n", "sides is for fusion mixture"),
+        ("fusion: mixture\nstreams: {a: {feats: ssl}}\n", "fusion mixture takes two streams, not 1"),
+        ("members: 0\n", "members must be"),
+    ],
+)
+def test_what_a_mixture_can_t_be_is_named(tmp_path: Path, more: str, says: str) -> None:
+    streams = "" if "streams" in more else "streams: {a: {feats: ssl}, b: {feats: text}}\n"
+    (tmp_path / "x.yaml").write_text(streams + more)
+    with pytest.raises(ConfError, match=rf"x\.yaml.*{says}"):
+        confs.load_conf(tmp_path / "x.yaml")
+
+
+def test_words_that_nobody_knows_the_emotion_of_teach_nothing(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("streams: {a: {feats: ssl}, b: {feats: text}}\nfusion: mixture\nsides: 1.0\n")
+    settings = confs.load_conf(tmp_path / "x.yaml")
+    with pytest.raises(ConfError, match=r"sides: 1\.0 needs utt2sem of training utterances"):
+        train.train(settings, SimpleNamespace(words=np.full(3, -1)), SimpleNamespace(), tmp_path, 1, {})
