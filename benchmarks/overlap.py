@@ -22,8 +22,8 @@ from fas.frontend import Frontend, TransformersConf
 from fas.frontend.hf_audio import TransformersFrontend
 
 SIZES = {
-    "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 128,
-    "conv_dim": (32,) * 7, "num_conv_pos_embedding_groups": 4,
+    "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64,
+    "conv_dim": (8,) * 7, "num_conv_pos_embedding_groups": 4,
 }  # fmt: skip
 
 

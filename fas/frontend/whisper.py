@@ -6,6 +6,8 @@ length, so the length depends on the utterance alone, never on those it is batch
 
 import math
 import warnings
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from whisper.tokenizer import LANGUAGES
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import Encoded, WhisperBlockConf, WhisperConf, ctranslate2, fetch, packed, precision
-from fas.frontend.greedy import LOOPING, decode, detect_languages
+from fas.frontend.greedy import LOOPING, decode
 from fas.frontend.loader import Loader
 from fas.frontend.uninitialised import Uninitialised
 
@@ -110,7 +112,7 @@ def transcribed_mel(model: Whisper, samples: np.ndarray, device: str) -> Tensor:
 
 
 class WhisperFrontend:
-    """Utterances of one padded length and language together, up to `size` of them."""
+    """Utterances of one padded length are encoded together, and of near lengths decoded together, `size` at most."""
 
     def __init__(self, settings: WhisperConf | WhisperBlockConf, device: str, allow_pipes: bool = False):
         self.settings, self.device, self.allow_pipes = settings, device, allow_pipes
@@ -150,62 +152,65 @@ class WhisperFrontend:
         self.audio = Loader(data, self.settings, self.allow_pipes)
         self.language = {}  # utterance -> ISO 639-1 as told, empty for those to be heard
         self.spoken = {}  # utterance -> that of its transcript
-        groups: dict[str, list[str]] = {}
-        for utt in data.utts:
-            language = ""
-            if self.transcribes:
-                language = data.utt2lang.get(utt) or self.settings.language or ""
-                if language:
-                    self._check_language(language)
-                elif not self.model.is_multilingual:
-                    language = "en"
-            self.language[utt] = language
-            groups.setdefault(language, []).append(utt)
+        if self.transcribes:
+            self.language = {u: self._told(data.utt2lang.get(u) or self.settings.language or "") for u in data.utts}
         size = 4 * self.size  # silence may yet be cut: of so many, most find others of their length
-        for g in groups.values():
-            g.sort(key=data.utt2dur.__getitem__)
-        return [g[i : i + size] for _, g in sorted(groups.items()) for i in range(0, len(g), size)]
+        utts = sorted(data.utts, key=data.utt2dur.__getitem__)
+        return [utts[i : i + size] for i in range(0, len(utts), size)]
+
+    def _told(self, language: str) -> str:
+        if language:
+            return self._check_language(language)
+        return "" if self.model.is_multilingual else "en"
 
     def encode(self, batch: list[str]) -> list[Encoded]:
         audios = [self.audio(u) for u in batch]
         made: list[Encoded] = [{} for _ in batch]
-        by_length: dict[tuple[int, str], list[int]] = {}
+        lengths: dict[int, int] = {}
         for i, samples in enumerate(audios):
             if len(samples) > N_SAMPLES:
                 made[i] = self._encode_long(batch[i], samples)
             else:
-                seconds = padded_seconds(len(samples), self.settings.margin)
-                by_length.setdefault((seconds, self.language[batch[i]]), []).append(i)
-        for (seconds, language), members in by_length.items():
-            limit = None if self.transcribes else self.settings.batch_seconds
-            size = self.size if limit is None else max(1, int(limit // seconds))
-            for start in range(0, len(members), size):
-                some = members[start : start + size]
-                encoded = self._encode_short([batch[i] for i in some], [audios[i] for i in some], seconds, language)
-                for i, one in zip(some, encoded, strict=True):
-                    made[i] = one
+                lengths[i] = padded_seconds(len(samples), self.settings.margin)
+        for some in self._together(lengths):
+            chosen, seconds = [audios[i] for i in some], [lengths[i] for i in some]
+            last = {len(self.model.encoder.blocks)} if self.transcribes else set()
+            frames = self._frames_of(chosen, seconds, self.wanted | last)
+            for i, one in zip(some, frames, strict=True):
+                made[i] = self._cut(one, len(audios[i]))
+            if self.transcribes:
+                states = [one[block] for one in frames for block in last]
+                heard = self._transcribe(chosen, states, seconds, [self.language[batch[i]] for i in some])
+                for i, (text, language) in zip(some, heard, strict=True):
+                    made[i]["text"], self.spoken[batch[i]] = text, language
         return made
 
-    def _encode_short(self, utts: list[str], audios: list[np.ndarray], seconds: int, language: str) -> list[Encoded]:
-        mel = torch.stack([log_mel(self.model, a, seconds, self.device) for a in audios])
-        last = len(self.model.encoder.blocks)
-        frames = self._frames(mel, self.wanted | ({last} if self.transcribes else set()))
-        made = [self._cut(frames, i, len(a)) for i, a in enumerate(audios)]
-        if self.transcribes:
-            languages = [language] * len(audios) if language else detect_languages(self.model, frames[last])
-            self.spoken |= dict(zip(utts, languages, strict=True))
-            for one, text in zip(made, self._transcribe(audios, frames[last], seconds, languages), strict=True):
-                one["text"] = text
+    def _together(self, lengths: dict[int, int]) -> list[list[int]]:
+        """Of utterances and their padded seconds, those of near lengths: `size`, or `batch_seconds` of one length."""
+        order = sorted(lengths, key=lengths.__getitem__)
+        groups = [order] if self.transcribes else [list(g) for _, g in groupby(order, lengths.__getitem__)]
+        limit = None if self.transcribes else self.settings.batch_seconds
+        made = []
+        for group in groups:
+            size = self.size if limit is None else max(1, int(limit // lengths[group[0]]))
+            made += [group[i : i + size] for i in range(0, len(group), size)]
+        return made
+
+    def _frames_of(self, audios: list[np.ndarray], seconds: list[int], blocks: set[int]) -> list[dict[int, Tensor]]:
+        """Of each utterance, padded to `seconds`, these blocks' frames (T, D); neighbours of one length go together."""
+        made = []
+        for length, group in groupby(zip(audios, seconds, strict=True), itemgetter(1)):
+            mel = torch.stack([log_mel(self.model, samples, length, self.device) for samples, _ in group])
+            frames = self._frames(mel, blocks)
+            made += [{number: frames[number][i] for number in blocks} for i in range(len(mel))]
         return made
 
     def _encode_long(self, utt: str, samples: np.ndarray) -> Encoded:
         """An utterance beyond 30 s: frames of consecutive 30 s windows; words from openai-whisper's own long form."""
-        windows = [samples[i : i + N_SAMPLES] for i in range(0, len(samples), N_SAMPLES)]
         pieces = []
-        for window in windows:
-            mel = log_mel(self.model, window, padded_seconds(len(window), self.settings.margin), self.device)
-            if self.blocks:
-                pieces.append(self._cut(self._frames(mel[None], self.wanted), 0, len(window)))
+        for window in [samples[i : i + N_SAMPLES] for i in range(0, len(samples), N_SAMPLES) if self.blocks]:
+            seconds = padded_seconds(len(window), self.settings.margin)
+            pieces.append(self._cut(self._frames_of([window], [seconds], self.wanted)[0], len(window)))
         made: Encoded = {name: np.concatenate([p[name] for p in pieces]) for name in self.blocks}
         if self.transcribes:
             options = {"temperature": 0.0, "condition_on_previous_text": False, "fp16": False}
@@ -215,39 +220,44 @@ class WhisperFrontend:
             made["text"] = words("".join(s["text"] for s in found["segments"] if not looping_silence(s)))
         return made
 
-    def _cut(self, frames: dict[int, Tensor], i: int, samples: int) -> Encoded:
+    def _cut(self, frames: dict[int, Tensor], samples: int) -> Encoded:
         """The frames that lie within the utterance, 50 a second."""
         real = math.ceil(samples / N_SAMPLES_PER_TOKEN)
         return {
-            name: torch.cat([frames[k][i, :real] for k in indices], -1).cpu().numpy().astype(self.settings.dtype)
+            name: torch.cat([frames[k][:real] for k in indices], -1).cpu().numpy().astype(self.settings.dtype)
             for name, indices in self.blocks.items()
         }
 
-    def _transcribe(self, audios: list[np.ndarray], states: Tensor, seconds: int, languages: list[str]) -> list[str]:
-        """Greedy transcripts from the encoder's output on `seconds`.
+    def _transcribe(
+        self, audios: list[np.ndarray], states: list[Tensor], seconds: list[int], told: list[str]
+    ) -> list[tuple[str, str]]:
+        """Greedy transcripts, and their languages, from the encoder's output (T, D) on `seconds` of each utterance.
 
         What does not end well is decoded again behind longer silence, at last padded to 30 s as openai-whisper does.
         What may be no speech is judged as openai-whisper's transcribe does, and has no words where it is none.
         """
-        texts, last = [""] * len(audios), len(self.model.encoder.blocks)
-        for one in sorted(set(languages)):
-            members = [i for i, spoken in enumerate(languages) if spoken == one]
-            chosen = states[members]
-            doubtful: list[int] = []
-            for longer in [*sorted({min(seconds + SECOND_MARGIN, CHUNK_LENGTH), CHUNK_LENGTH} - {seconds}), None]:
-                heard = decode(self.model, chosen, one, [len(audios[i]) / SAMPLE_RATE for i in members])
-                for i, h in zip(members, heard, strict=True):
-                    texts[i] = h.text
-                    if h.no_speech > DOUBTFUL[0] and h.logprob < DOUBTFUL[1] and i not in doubtful:
-                        doubtful.append(i)
-                members = [i for i, h in zip(members, heard, strict=True) if not h.ended]
-                if not members or longer is None:
-                    break
-                mel = [log_mel(self.model, audios[i], longer, self.device) for i in members]
-                chosen = self._frames(torch.stack(mel), {last})[last]
-            for i, silent in zip(doubtful, self._silent([audios[i] for i in doubtful], one), strict=True):
+        texts, languages, last = [""] * len(audios), list(told), len(self.model.encoder.blocks)
+        tries = [sorted({s, min(s + SECOND_MARGIN, CHUNK_LENGTH), CHUNK_LENGTH}) for s in seconds]
+        members, doubtful = list(range(len(audios))), set()
+        for attempt in range(max(map(len, tries))):
+            chosen = [audios[i] for i in members]
+            if attempt:
+                frames = self._frames_of(chosen, [tries[i][attempt] for i in members], {last})
+                states = [one[last] for one in frames]
+            lasting = [len(samples) / SAMPLE_RATE for samples in chosen]
+            heard = decode(self.model, states, lasting, [languages[i] for i in members])
+            for i, h in zip(members, heard, strict=True):
+                texts[i], languages[i] = h.text, h.language
+                if h.no_speech > DOUBTFUL[0] and h.logprob < DOUBTFUL[1]:
+                    doubtful.add(i)
+            members = [i for i, h in zip(members, heard, strict=True) if not h.ended and attempt + 1 < len(tries[i])]
+            if not members:
+                break
+        for language in sorted({languages[i] for i in doubtful}):
+            alike = [i for i in sorted(doubtful) if languages[i] == language]
+            for i, silent in zip(alike, self._silent([audios[i] for i in alike], language), strict=True):
                 texts[i] = "" if silent else texts[i]
-        return [words(t) for t in texts]
+        return [(words(text), language) for text, language in zip(texts, languages, strict=True)]
 
     def _silent(self, audios: list[np.ndarray], language: str) -> list[bool]:
         """Whether each is no speech, by openai-whisper's rule, on its 30 s and with its timestamps.
@@ -255,8 +265,6 @@ class WhisperFrontend:
         That is where its transcribe stops too, but that it takes what is neither sure speech nor sure silence through
         higher temperatures, which draw at random.
         """
-        if not audios:
-            return []
         last = len(self.model.encoder.blocks)
         mel = torch.stack([transcribed_mel(self.model, a, self.device) for a in audios])
         options = DecodingOptions(language=language, fp16=False)

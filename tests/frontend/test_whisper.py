@@ -14,8 +14,8 @@ from fas.data import audio, espeak
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import WhisperBlockConf, WhisperConf, ctranslate2
-from fas.frontend.greedy import next_logits, period_of
-from fas.frontend.whisper import WhisperFrontend, encode, load, log_mel
+from fas.frontend.greedy import Attended, decode, hidden, period_of
+from fas.frontend.whisper import WhisperFrontend, encode, load, log_mel, tie_vocabulary
 
 LINES = (
     "The train to the city leaves at half past seven.",
@@ -73,10 +73,11 @@ def test_frames_and_logits_are_those_of_openai_whisper(tiny_en: Path, speech: Da
         states = plain.encoder(mel)
         assert torch.equal(encode(block.model, mel, {4})[4], states)
         expected = plain.decoder(tokens, states)[:, -1]
-        assert_near(next_logits(block.model.decoder, tokens, states, {}), expected)
+        decoder, attended = block.model.decoder, Attended(block.model.decoder, list(states))
+        assert_near(decoder.vocabulary(hidden(decoder, tokens, attended, {})[:, -1]), expected)
         cache, hooks = block.model.install_kv_cache_hooks()
         for some in tokens.split([2, 1], 1):
-            logits = next_logits(block.model.decoder, some, states, cache)
+            logits = decoder.vocabulary(hidden(decoder, some, attended, cache)[:, -1])
         for hook in hooks:
             hook.remove()
         assert_near(logits, expected)
@@ -172,3 +173,20 @@ def test_short_silence_behind_speech_gives_the_same_words(tiny_en: Path, speech:
         frontend.batches(speech)
         heard[margin] = [w for e in frontend.encode(speech.utts) for w in words(e["text"])]
     assert SequenceMatcher(None, heard[0.5], heard[5.0]).ratio() > 0.85, heard
+
+
+def test_utterances_of_all_lengths_and_languages_are_decoded_together() -> None:
+    """By a multilingual model of random weights: each as it is alone, those whose language is to be heard too."""
+    torch.manual_seed(0)
+    dims = whisper.model.ModelDimensions(80, 1500, 64, 2, 1, 51865, 448, 64, 2, 2)
+    model = whisper.model.Whisper(dims).eval()
+    torch.nn.init.normal_(model.decoder.positional_embedding)
+    tie_vocabulary(model.decoder)
+    states = [torch.randn(length, 64) for length in (200, 50, 350, 50, 200)]
+    told = ["de", "", "en", "ru", ""]
+    together = decode(model, states, [1.0] * 5, told)
+    for one, *alone in zip(together, states, told, strict=True):
+        [heard] = decode(model, [alone[0]], [1.0], [alone[1]])
+        assert (heard.text, heard.language, heard.ended) == (one.text, one.language, one.ended)
+        assert (heard.logprob, heard.no_speech) == pytest.approx((one.logprob, one.no_speech), rel=1e-4)
+    assert [h.language for h, t in zip(together, told, strict=True) if t] == ["de", "en", "ru"]

@@ -9,8 +9,12 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
+from fas.data import datadir
+from fas.data.segments import Segment
 from tests.conftest import ENV, outputs, processor_time, recipe, run
 
 ROUNDS = int(os.environ.get("FAS_KILL_ROUNDS", 7))
@@ -43,6 +47,33 @@ def test_a_second_run_finds_everything_whole(whole: Path) -> None:
     assert processor_time() - started < 0.5 * float((whole / "seconds").read_text())
     assert before == {p: p.stat().st_mtime_ns for p in before}
     assert done.stderr.count("nothing to do") >= 6
+
+
+def test_utterances_of_recordings_end_the_same(whole: Path, tmp_path: Path) -> None:
+    """Each speaker's files joined to one recording, with `segments`: stages 1 to 6, byte for byte."""
+    folder, cuts = tmp_path / "run", {}
+    tapes: dict[str, list[np.ndarray]] = {}
+    everything = datadir.read(whole / "data/case_mini")
+    for utt, wav in everything.wav.items():
+        samples, rate = soundfile.read(wav, dtype="int16")
+        tape = tapes.setdefault(everything.utt2spk[utt], [])
+        tape.append(np.full(rate // 3, 99, np.int16))
+        start = sum(map(len, tape))
+        tape.append(samples)
+        cuts[utt] = Segment(f"tape-{everything.utt2spk[utt]}", start / rate, (start + len(samples)) / rate)
+    for speaker, parts in tapes.items():
+        soundfile.write(tmp_path / f"tape-{speaker}.flac", np.concatenate(parts), rate)
+    for made in (whole / "data").rglob("wav.scp"):
+        data = datadir.read(made.parent)
+        data.segments = {utt: cuts[utt] for utt in data.utts}
+        data.wav = {utt: str(tmp_path / f"{cuts[utt].recording}.flac") for utt in data.utts}
+        data.write(folder / made.parent.relative_to(whole))
+    done = run(*recipe(folder, "--stage", 1), env=ENV)
+    assert done.returncode == 0, done.stderr[-3000:]
+    expected = {name: content for name, content in outputs(whole).items() if not name.startswith(("corpora/", "data/"))}
+    found = outputs(folder)
+    assert sum(name.endswith(".ark") for name in expected) >= 4
+    assert [name for name, content in expected.items() if found.get(name) != content] == []
 
 
 @pytest.mark.timeout(600 * ROUNDS)
