@@ -4,14 +4,17 @@ import contextlib
 import ctypes
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from fas import stamp
 
 STRICT = 0x10000  # MKL_CBWR_STRICT (mkl_service.h): equal bits for any number of threads
+Item, Made = TypeVar("Item"), TypeVar("Made")
 ALL = -1  # MKL_CBWR_ALL: the branch of code and the flags
 
 
@@ -31,6 +34,18 @@ def one() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def each(function: Callable[[Item], Made], items: list[Item]) -> list[Made]:
+    """What `function` makes of each item, as many at a time as torch has threads, and in one thread each.
+
+    Two products in a thread each take less time than one after the other in two.
+    """
+    workers = min(torch.get_num_threads(), len(items))
+    if workers < 2:
+        return [function(item) for item in items]
+    with one(), ThreadPoolExecutor(workers, initializer=lambda: torch.set_num_threads(1)) as pool:
+        return list(pool.map(function, items))
 
 
 @functools.cache

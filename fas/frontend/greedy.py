@@ -5,7 +5,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from whisper.decoding import DecodingOptions, DecodingTask
 from whisper.model import MultiHeadAttention, TextDecoder, Whisper
@@ -14,6 +14,7 @@ from whisper.utils import compression_ratio
 
 TOKENS_PER_SECOND = 12  # fast speech has some 6 words/s; text that needs more tokens than this is a loop
 TOKENS_AT_LEAST = 16
+Cache = dict[int, tuple[Tensor, Tensor]]  # number of a block, from 0 -> keys and values (B, tokens so far, D)
 LOOPING = 2.4  # compression ratio beyond which openai-whisper, too, calls a transcript repetitive
 
 
@@ -86,12 +87,12 @@ def _decode(model: Whisper, states: list[Tensor], seconds: list[float], language
     decoder, device = model.decoder, states[0].device
     attended = Attended(decoder, states)
     languages = _languages(model, attended, languages)
+    cache: Cache = {}
     tasks = {}  # openai-whisper's prompts
     for language in set(languages):
         options = DecodingOptions(language=language, without_timestamps=True, fp16=False)
         tasks[language] = DecodingTask(model, options)
     task = tasks[languages[0]]  # its suppressed tokens are everybody's
-    cache, hooks = model.install_kv_cache_hooks()
     end = task.tokenizer.eot
     fast = [TOKENS_PER_SECOND * s for s in seconds]
     made: list[list[int]] = [[] for _ in seconds]
@@ -99,57 +100,62 @@ def _decode(model: Whisper, states: list[Tensor], seconds: list[float], language
     silence, total, steps = torch.zeros(len(seconds)), torch.zeros(len(seconds)), torch.zeros(len(seconds))
     rows = list(range(len(seconds)))
     tokens = torch.tensor([tasks[language].initial_tokens for language in languages], device=device)
-    try:
-        while rows:
-            first = not cache
-            x = hidden(decoder, tokens if first else tokens[:, -1:], attended, cache)
-            logits = decoder.vocabulary(x[:, -1])
-            if first:
-                at_start = decoder.vocabulary(x[:, task.sot_index]).float().softmax(-1)
-                silence = at_start[:, task.tokenizer.no_speech].cpu()
-            for logit_filter in task.logit_filters:
-                logit_filter.apply(logits, tokens)
-            highest, best = logits.max(-1)
-            total[rows] += (highest - logits.logsumexp(-1)).float().cpu()
-            steps[rows] += 1
-            tokens = torch.cat([tokens, best[:, None]], 1)
-            going = []
-            for place, (row, token) in enumerate(zip(rows, best.tolist(), strict=True)):
-                if token == end:
-                    ended[row] = True
-                    continue
-                made[row].append(token)
-                if len(made[row]) > fast[row] and (period := period_of(made[row])):
-                    made[row], ended[row] = made[row][:period], True
-                elif len(made[row]) < min(fast[row] + TOKENS_AT_LEAST, task.sample_len):
-                    going.append(place)
-            if len(going) < len(rows):
-                rows = [rows[i] for i in going]
-                tokens = tokens[going]
-                attended.keep(going)
-                for module, cached in cache.items():
-                    cache[module] = cached[going]
-    finally:
-        for hook in hooks:
-            hook.remove()
+    while rows:
+        first = not cache
+        x = hidden(decoder, tokens if first else tokens[:, -1:], attended, cache)
+        logits = decoder.vocabulary(x[:, -1])
+        if first:
+            at_start = decoder.vocabulary(x[:, task.sot_index]).float().softmax(-1)
+            silence = at_start[:, task.tokenizer.no_speech].cpu()
+        for logit_filter in task.logit_filters:
+            logit_filter.apply(logits, tokens)
+        highest, best = logits.max(-1)
+        total[rows] += (highest - logits.logsumexp(-1)).float().cpu()
+        steps[rows] += 1
+        tokens = torch.cat([tokens, best[:, None]], 1)
+        going = []
+        for place, (row, token) in enumerate(zip(rows, best.tolist(), strict=True)):
+            if token == end:
+                ended[row] = True
+                continue
+            made[row].append(token)
+            if len(made[row]) > fast[row] and (period := period_of(made[row])):
+                made[row], ended[row] = made[row][:period], True
+            elif len(made[row]) < min(fast[row] + TOKENS_AT_LEAST, task.sample_len):
+                going.append(place)
+        if len(going) < len(rows):
+            rows = [rows[i] for i in going]
+            tokens = tokens[going]
+            attended.keep(going)
+            cache = {number: (k[going], v[going]) for number, (k, v) in cache.items()}
     texts = [task.tokenizer.decode(t).strip() for t in made]
     well = [e and compression_ratio(t) <= LOOPING for e, t in zip(ended, texts, strict=True)]
     values = (texts, well, silence.tolist(), (total / steps).tolist(), languages)
     return [Heard(*one) for one in zip(*values, strict=True)]
 
 
-def hidden(decoder: TextDecoder, tokens: Tensor, attended: Attended, cache: dict[nn.Module, Tensor]) -> Tensor:
-    """The decoder's output (B, N, D) for `tokens` (B, N), those that the key-value cache does not have yet.
+def hidden(decoder: TextDecoder, tokens: Tensor, attended: Attended, cache: Cache) -> Tensor:
+    """The decoder's output (B, N, D) for `tokens` (B, N), those that the cache does not have yet; it gets theirs.
 
-    The decoder's own forward multiplies by the vocabulary at every place of the prompt.
+    The decoder's own forward multiplies by the vocabulary at every place of the prompt, and keeps its cache by hooks on
+    the model, which threads would share.
     """
-    done = next(iter(cache.values())).shape[1] if cache else 0
+    done = cache[0][0].shape[1] if cache else 0
     x = decoder.token_embedding(tokens) + decoder.positional_embedding[done : done + tokens.shape[1]]
     for number, block in enumerate(decoder.blocks):
-        x = x + block.attn(block.attn_ln(x), mask=decoder.mask, kv_cache=cache)[0]
+        x = x + _attend(block.attn, block.attn_ln(x), decoder.mask, cache, number)
         x = x + attended(number, block.cross_attn, block.cross_attn_ln(x))
         x = x + block.mlp(block.mlp_ln(x))
     return decoder.ln(x)
+
+
+def _attend(attention: MultiHeadAttention, x: Tensor, mask: Tensor, cache: Cache, number: int) -> Tensor:
+    """The self-attention of block `number` for x (B, N, D), to x and to what came before."""
+    keys, values = attention.key(x), attention.value(x)
+    if number in cache:
+        keys, values = (torch.cat([old, new], 1) for old, new in zip(cache[number], (keys, values), strict=True))
+    cache[number] = keys, values
+    return attention.out(attention.qkv_attention(attention.query(x), keys, values, mask)[0])
 
 
 def _languages(model: Whisper, attended: Attended, told: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ import warnings
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from whisper.decoding import DecodingOptions
 from whisper.model import TextDecoder, Whisper
 from whisper.tokenizer import LANGUAGES
 
+from fas import threads
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import Encoded, WhisperBlockConf, WhisperConf, ctranslate2, fetch, packed, precision
@@ -111,6 +112,14 @@ def transcribed_mel(model: Whisper, samples: np.ndarray, device: str) -> Tensor:
     return whisper.pad_or_trim(mel[:, : mel.shape[1] - N_FRAMES], N_FRAMES).to(device)
 
 
+class Transcript(NamedTuple):
+    """Words, their language, and whether they may be none."""
+
+    text: str
+    language: str
+    doubtful: bool
+
+
 class WhisperFrontend:
     """Utterances of one padded length are encoded together, and of near lengths decoded together, `size` at most."""
 
@@ -172,29 +181,55 @@ class WhisperFrontend:
                 made[i] = self._encode_long(batch[i], samples)
             else:
                 lengths[i] = padded_seconds(len(samples), self.settings.margin)
-        for some in self._together(lengths):
-            chosen, seconds = [audios[i] for i in some], [lengths[i] for i in some]
-            last = {len(self.model.encoder.blocks)} if self.transcribes else set()
-            frames = self._frames_of(chosen, seconds, self.wanted | last)
-            for i, one in zip(some, frames, strict=True):
-                made[i] = self._cut(one, len(audios[i]))
-            if self.transcribes:
-                states = [one[block] for one in frames for block in last]
-                heard = self._transcribe(chosen, states, seconds, [self.language[batch[i]] for i in some])
-                for i, (text, language) in zip(some, heard, strict=True):
-                    made[i]["text"], self.spoken[batch[i]] = text, language
+        groups = self._together(lengths)
+
+        def short(some: list[int]) -> list[tuple[Encoded, bool]]:
+            return self._encode_short([batch[i] for i in some], [audios[i] for i in some], [lengths[i] for i in some])
+
+        doubtful: dict[str, list[int]] = {}  # language -> what may be no speech
+        for some, encoded in zip(groups, threads.each(short, groups), strict=True):
+            for i, (one, doubt) in zip(some, encoded, strict=True):
+                made[i] = one
+                if doubt:
+                    doubtful.setdefault(self.spoken[batch[i]], []).append(i)
+        for language, places in sorted(doubtful.items()):
+            for start in range(0, len(places), self.size):
+                some = places[start : start + self.size]
+                for i, silent in zip(some, self._silent([audios[i] for i in some], language), strict=True):
+                    made[i]["text"] = "" if silent else made[i]["text"]
         return made
 
     def _together(self, lengths: dict[int, int]) -> list[list[int]]:
-        """Of utterances and their padded seconds, those of near lengths: `size`, or `batch_seconds` of one length."""
-        order = sorted(lengths, key=lengths.__getitem__)
-        groups = [order] if self.transcribes else [list(g) for _, g in groupby(order, lengths.__getitem__)]
-        limit = None if self.transcribes else self.settings.batch_seconds
-        made = []
-        for group in groups:
-            size = self.size if limit is None else max(1, int(limit // lengths[group[0]]))
-            made += [group[i : i + size] for i in range(0, len(group), size)]
+        """Of utterances and their padded seconds, those of near lengths: `size`, or `batch_seconds` of one length.
+
+        Those to be transcribed are dealt out to the threads, an equal share to each.
+        """
+        order, made = sorted(lengths, key=lengths.__getitem__), []
+        if self.transcribes:
+            shares = torch.get_num_threads() if self.device == "cpu" else 1
+            for start in range(0, len(order), self.size * shares):
+                some = order[start : start + self.size * shares]
+                made += [some[first::shares] for first in range(min(shares, len(some)))]
+            return made
+        for seconds, group in groupby(order, lengths.__getitem__):
+            limit, members = self.settings.batch_seconds, list(group)
+            size = self.size if limit is None else max(1, int(limit // seconds))
+            made += [members[i : i + size] for i in range(0, len(members), size)]
         return made
+
+    def _encode_short(
+        self, utts: list[str], audios: list[np.ndarray], seconds: list[int]
+    ) -> list[tuple[Encoded, bool]]:
+        """What is made of each utterance, padded to `seconds`, and whether it may be no speech."""
+        last = {len(self.model.encoder.blocks)} if self.transcribes else set()
+        frames = self._frames_of(audios, seconds, self.wanted | last)
+        made = [(self._cut(one, len(samples)), False) for one, samples in zip(frames, audios, strict=True)]
+        if not self.transcribes:
+            return made
+        states, told = [one[block] for one in frames for block in last], [self.language[u] for u in utts]
+        heard = self._transcribe(audios, states, seconds, told)
+        self.spoken |= {u: h.language for u, h in zip(utts, heard, strict=True)}
+        return [(one | {"text": words(h.text)}, h.doubtful) for (one, _), h in zip(made, heard, strict=True)]
 
     def _frames_of(self, audios: list[np.ndarray], seconds: list[int], blocks: set[int]) -> list[dict[int, Tensor]]:
         """Of each utterance, padded to `seconds`, these blocks' frames (T, D); neighbours of one length go together."""
@@ -229,38 +264,33 @@ class WhisperFrontend:
         }
 
     def _transcribe(
-        self, audios: list[np.ndarray], states: list[Tensor], seconds: list[int], told: list[str]
-    ) -> list[tuple[str, str]]:
-        """Greedy transcripts, and their languages, from the encoder's output (T, D) on `seconds` of each utterance.
+        self, audios: list[np.ndarray], states: list[Tensor], seconds: list[int], languages: list[str]
+    ) -> list[Transcript]:
+        """Greedy transcripts from the encoder's output (T, D) on `seconds` of each utterance.
 
         What does not end well is decoded again behind longer silence, at last padded to 30 s as openai-whisper does.
-        What may be no speech is judged as openai-whisper's transcribe does, and has no words where it is none.
         """
-        texts, languages, last = [""] * len(audios), list(told), len(self.model.encoder.blocks)
+        made = [Transcript("", language, False) for language in languages]
+        last = len(self.model.encoder.blocks)
         tries = [sorted({s, min(s + SECOND_MARGIN, CHUNK_LENGTH), CHUNK_LENGTH}) for s in seconds]
-        members, doubtful = list(range(len(audios))), set()
+        members = list(range(len(audios)))
         for attempt in range(max(map(len, tries))):
             chosen = [audios[i] for i in members]
             if attempt:
                 frames = self._frames_of(chosen, [tries[i][attempt] for i in members], {last})
                 states = [one[last] for one in frames]
             lasting = [len(samples) / SAMPLE_RATE for samples in chosen]
-            heard = decode(self.model, states, lasting, [languages[i] for i in members])
+            heard = decode(self.model, states, lasting, [made[i].language for i in members])
             for i, h in zip(members, heard, strict=True):
-                texts[i], languages[i] = h.text, h.language
-                if h.no_speech > DOUBTFUL[0] and h.logprob < DOUBTFUL[1]:
-                    doubtful.add(i)
+                doubtful = h.no_speech > DOUBTFUL[0] and h.logprob < DOUBTFUL[1]
+                made[i] = Transcript(h.text, h.language, doubtful or made[i].doubtful)
             members = [i for i, h in zip(members, heard, strict=True) if not h.ended and attempt + 1 < len(tries[i])]
             if not members:
                 break
-        for language in sorted({languages[i] for i in doubtful}):
-            alike = [i for i in sorted(doubtful) if languages[i] == language]
-            for i, silent in zip(alike, self._silent([audios[i] for i in alike], language), strict=True):
-                texts[i] = "" if silent else texts[i]
-        return [(words(text), language) for text, language in zip(texts, languages, strict=True)]
+        return made
 
     def _silent(self, audios: list[np.ndarray], language: str) -> list[bool]:
-        """Whether each is no speech, by openai-whisper's rule, on its 30 s and with its timestamps.
+        """Whether each is no speech and has no words, by openai-whisper's rule, on its 30 s and with its timestamps.
 
         That is where its transcribe stops too, but that it takes what is neither sure speech nor sure silence through
         higher temperatures, which draw at random.
