@@ -143,7 +143,7 @@ def speed(args: argparse.Namespace, folder: Path) -> Iterator[tuple[str, float]]
 
     from fas import FAS
     from fas.frontend import fetch
-    from fas.frontend.whisper import load
+    from fas.frontend.whisper_encoder import load
 
     joined = Joined(args.corpora, 60 * float(args.minutes), None, folder / "joined.wav")
     seconds = joined.at / RATE

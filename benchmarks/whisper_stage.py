@@ -30,7 +30,7 @@ from whisper.normalizers import BasicTextNormalizer
 from fas.data import audio, datadir
 from fas.data.datadir import DataDir
 from fas.frontend import WhisperBlockConf, WhisperConf, fetch
-from fas.frontend.whisper import load
+from fas.frontend.whisper_encoder import load
 
 CUT = {"trim_db": 35, "rms_dbfs": -25}  # as in conf/whisper/base.yaml and conf/ssl/whisper_base_*.yaml
 normalise = BasicTextNormalizer()

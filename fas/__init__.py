@@ -11,6 +11,8 @@ __version__ = "0.2.0"
 
 # MKL then rounds products alike in any number of threads; it looks once, at its first product (see fas/threads.py)
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+# Threads of an encoder that wait leave the cores to those that decode audio ahead of it
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Nothing leaves the machine unasked: onnxruntime would leave an id of the device in the home folder and look up a host
 for _name in ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
     os.environ.setdefault(_name, "1")

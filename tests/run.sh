@@ -11,5 +11,4 @@ fi
 "$FAS_PYTHON" -m ruff check -q .
 house=$("$(dirname "$FAS_PYTHON")/lint-imports" --no-logo --no-cache) || { echo "$house" >&2; exit 1; }
 "$(dirname "$FAS_PYTHON")/shellcheck" -x -P SCRIPTDIR run.sh path.sh cmd.sh steps/*.sh utils/*.sh local/*.sh tests/run.sh egs/*/*.sh benchmarks/run.sh .ci/run
-export OMP_WAIT_POLICY=passive  # threads of one process that wait leave the core to the other's
 exec "$FAS_PYTHON" -m pytest -n 2 --dist loadgroup --no-loadscope-reorder "$@"

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from fas import conf, frontend, stamp
+from fas import conf, frontend, heap, stamp
 from fas.apply.prediction import Prediction
 from fas.apply.recording import Timeline
 from fas.data import audio
@@ -42,6 +42,7 @@ class FAS:
     """
 
     def __init__(self, folder: Path, device: str):
+        heap.share()
         described = conf.load(folder / "conf.yaml")
         if "exported" not in described:
             raise ConfError(f"{folder}: is a training; make a model of it: fas export --model {folder} --out OUT")
@@ -65,6 +66,7 @@ class FAS:
         for kind in ("whisper", "ssl", "semantic", "text"):
             if kind in kinds or (kind == "whisper" and kind in described["encoders"]):
                 self.encoders[kind] = _encoder(folder, kind, described["encoders"][kind], device)
+        heap.trim()
 
     @classmethod
     def load(cls, folder: str | Path, device: str | None = None) -> "FAS":
@@ -148,6 +150,7 @@ class FAS:
                     made[utt] |= {kind if name == "." else f"{kind}/{name}": v for name, v in outputs.items()}
             if kind == "whisper":
                 made = {utt: outputs | {"language": encoder.spoken.get(utt, "")} for utt, outputs in made.items()}
+        heap.trim()
         return made
 
     def _read(self, encoded: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from whisper.model import ModelDimensions, Whisper
 
 from fas import threads
 from fas.frontend import weights
-from fas.frontend.whisper import encode, log_mel
+from fas.frontend.whisper_encoder import encode, log_mel
 from tests.conftest import ROOT
 
 COUNTS = (1, 2, 3)  # threads

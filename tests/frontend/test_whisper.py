@@ -15,7 +15,8 @@ from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import WhisperBlockConf, WhisperConf, ctranslate2
 from fas.frontend.greedy import Attended, decode, hidden, period_of
-from fas.frontend.whisper import WhisperFrontend, encode, load, log_mel, tie_vocabulary
+from fas.frontend.whisper import WhisperFrontend
+from fas.frontend.whisper_encoder import encode, load, log_mel, tie_vocabulary
 
 LINES = (
     "The train to the city leaves at half past seven.",
@@ -65,15 +66,15 @@ def test_speech_comes_out_as_its_words(frontend: WhisperFrontend, speech: DataDi
 def test_frames_and_logits_are_those_of_openai_whisper(tiny_en: Path, speech: DataDir) -> None:
     """On 30 s of audio: frames, to the bit, and logits with and without a cache, whose layers are packed."""
     plain = load(str(tiny_en), "cpu")
-    block = WhisperFrontend(WhisperBlockConf(str(tiny_en), -1, dtype="float32"), "cpu")
+    model = WhisperFrontend(WhisperConf(str(tiny_en), dtype="float32"), "cpu").model
     samples = whisper.pad_or_trim(audio.read(speech.wav["s_0"]), N_SAMPLES)
-    mel = log_mel(block.model, samples, 30, "cpu")[None]
+    mel = log_mel(model, samples, 30, "cpu")[None]
     tokens = torch.tensor([[50257, 50362, 383]])
     with torch.inference_mode():
         states = plain.encoder(mel)
-        assert torch.equal(encode(block.model, mel, {4})[4], states)
+        assert torch.equal(encode(model, mel, {4})[4], states)
         expected = plain.decoder(tokens, states)[:, -1]
-        decoder, attended = block.model.decoder, Attended(block.model.decoder, list(states))
+        decoder, attended = model.decoder, Attended(model.decoder, list(states))
         assert_near(decoder.vocabulary(hidden(decoder, tokens, attended, {})[:, -1]), expected)
         cache = {}
         for some in tokens.split([2, 1], 1):
