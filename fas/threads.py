@@ -36,12 +36,12 @@ def one() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def each(function: Callable[[Item], Made], items: list[Item]) -> list[Made]:
-    """What `function` makes of each item, as many at a time as torch has threads, and in one thread each.
+def each(function: Callable[[Item], Made], items: list[Item], workers: int) -> list[Made]:
+    """What `function` makes of each item, `workers` at a time, each of them in one thread.
 
     Two products in a thread each take less time than one after the other in two.
     """
-    workers = min(torch.get_num_threads(), len(items))
+    workers = min(workers, len(items))
     if workers < 2:
         return [function(item) for item in items]
     with one(), ThreadPoolExecutor(workers, initializer=lambda: torch.set_num_threads(1)) as pool:

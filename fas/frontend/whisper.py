@@ -119,7 +119,7 @@ class WhisperFrontend:
             return self._encode_short([batch[i] for i in some], [audios[i] for i in some], [lengths[i] for i in some])
 
         doubtful: dict[str, list[int]] = {}  # language -> what may be no speech
-        for some, encoded in zip(groups, threads.each(short, groups), strict=True):
+        for some, encoded in zip(groups, threads.each(short, groups, self._shares()), strict=True):
             for i, (one, doubt) in zip(some, encoded, strict=True):
                 made[i] = one
                 if doubt:
@@ -131,6 +131,10 @@ class WhisperFrontend:
                     made[i]["text"] = "" if silent else made[i]["text"]
         return made
 
+    def _shares(self) -> int:
+        """How many parts of a batch are encoded at a time: a processor's threads, each by itself."""
+        return torch.get_num_threads() if self.device == "cpu" else 1
+
     def _together(self, lengths: dict[int, int]) -> list[list[int]]:
         """Of utterances and their padded seconds, those of near lengths to decode, those of one length to encode alone.
 
@@ -138,7 +142,7 @@ class WhisperFrontend:
         """
         order, made = sorted(lengths, key=lengths.__getitem__), []
         if self.transcribes:
-            shares = torch.get_num_threads() if self.device == "cpu" else 1
+            shares = self._shares()
             while order:
                 fit = sum(total <= DECODED for total in accumulate(lengths[i] for i in order[: self.size]))
                 some, order = order[: max(1, fit)], order[max(1, fit) :]
