@@ -18,6 +18,7 @@ here=$FAS_ROOT/benchmarks
 if ! _fas_satisfied "$FAS_PYTHON" "$here/requirements.txt"; then
   "$FAS_PYTHON" -m uv pip install -q --python "$FAS_PYTHON" -r "$here/requirements.txt"
 fi
+export OMP_WAIT_POLICY=passive  # as fas sets it, which comes too late where torch is imported before
 mkdir -p "$work" "$here/rows/$run"
 bench() { "$FAS_PYTHON" "$here/$1.py" --work "$work" --rounds "$rounds" --rows "$work/rows.jsonl" "${@:2}"; }
 
