@@ -136,9 +136,8 @@ class WhisperFrontend:
         return torch.get_num_threads() if self.device == "cpu" else 1
 
     def _together(self, lengths: dict[int, int]) -> list[list[int]]:
-        """Of utterances and their padded seconds, those of near lengths to decode, those of one length to encode alone.
-
-        What is to be transcribed is dealt out to the threads, an equal share to each.
+        """What goes together of utterances and their padded seconds: neighbours in length where words are decoded, and
+        dealt out to the threads, an equal share to each; else those of one length.
         """
         order, made = sorted(lengths, key=lengths.__getitem__), []
         if self.transcribes:
