@@ -110,19 +110,21 @@ def _by_libsndfile(path: str | Path, source: IO[bytes], stack: contextlib.ExitSt
     """
     import soundfile
 
+    opened: IO[bytes] | int = source
+    if not is_pipe(path):  # by a descriptor of its own, for every few bytes of a Python file are a call of Python
+        opened = os.open(path, os.O_RDONLY)
+        stack.callback(os.close, opened)
     try:
-        info = soundfile.info(source)
+        file = stack.enter_context(soundfile.SoundFile(opened, closefd=False))
     except soundfile.LibsndfileError:
         return None
-    if info.frames <= 0 or info.samplerate <= 0:
+    if file.frames <= 0 or file.samplerate <= 0:
         raise AudioError(f"{path}: no samples in it; drop the utterance")
-    for said, found in re.findall(r"(?:data|SSND|Data Size|riff) *: (\d+) \(should be (\d+)\)", info.extra_info):
+    for said, found in re.findall(r"(?:data|SSND|Data Size|riff) *: (\d+) \(should be (\d+)\)", file.extra_info):
         if int(found) < int(said) < OPEN_ENDED:  # libsndfile takes what is there
             raise AudioError(f"{path}: its header says {said} bytes of sound where {found} are left; copy it again")
-    if info.frames > ENDLESS or info.channels > 2 or (info.format == "MP3" and not _has_length(source)):
+    if file.frames > ENDLESS or file.channels > 2 or (file.format == "MP3" and not _has_length(source)):
         return None
-    source.seek(0)
-    file = stack.enter_context(soundfile.SoundFile(source))
 
     def blocks() -> Iterator[np.ndarray]:
         try:
@@ -131,7 +133,7 @@ def _by_libsndfile(path: str | Path, source: IO[bytes], stack: contextlib.ExitSt
         except soundfile.LibsndfileError as e:
             raise AudioError(f"{path}: can't be decoded ({e.error_string}); copy it again or drop it") from None
 
-    return Sound(info.samplerate, [""] * info.channels, blocks(), info.frames / info.samplerate)
+    return Sound(file.samplerate, [""] * file.channels, blocks(), file.frames / file.samplerate)
 
 
 def _has_length(source: IO[bytes]) -> bool:
