@@ -6,13 +6,15 @@ change what is not: at loading, frames of a batch are compared with those of its
 the encoder stays with one at a time.
 """
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fas import stamp
+from fas import stamp, threads
 from fas.data import audio
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
@@ -23,6 +25,7 @@ SHORTEST = 0.1  # seconds; convolutional encoders give no frame at all below som
 MOST = 640.0  # seconds of audio in one pass at the most; a GPU is busy with far less
 FIRST = 40.0  # seconds in the first pass of the search for what the memory takes
 SHARE = 0.6  # of the free memory that a pass may take
+SMALL = 500_000  # parameters; below, a second thread gains an encoder next to nothing and costs decoders theirs
 ALIKE = 1e-3  # of the largest value, by which frames of a padded batch may differ from those alone, in float32
 
 
@@ -74,6 +77,7 @@ class NeuralFrontend:
         self.precision = "float32"
         self.together = False  # whether utterances share a pass
         self.rows = masked.Rows(1, 1)
+        self.threads: Callable[[], AbstractContextManager] = contextlib.nullcontext
         self.seconds: float | None = settings.batch_seconds
 
     def states(self, samples: list[np.ndarray]) -> tuple[list[Tensor], list[int]]:
@@ -84,6 +88,8 @@ class NeuralFrontend:
     def ready(self, batches: bool = True) -> None:
         """Model to the device, upper layers off, precision; `batches`: whether they may be tried. Raises ConfError."""
         self.model = weights.fold(self.model).to(self.device).eval()
+        if sum(p.numel() for p in self.model.parameters()) < SMALL:
+            self.threads = threads.one
         self.frames([noise(SHORTEST, self.rate)])  # a layer that isn't there is an error now
         if self.layer != "mean":
             self._leave_out_upper_layers()
@@ -145,7 +151,8 @@ class NeuralFrontend:
         """Utterances (n,) float32 at `rate` Hz -> (T, D) of the conf's layer of each."""
         least = round(SHORTEST * self.rate)
         samples = [np.pad(s, (0, max(0, least - len(s)))) for s in samples]
-        with precision.autocast(self.precision, self.device), self.rows.of([len(s) for s in samples]):
+        lengths = [len(s) for s in samples]
+        with precision.autocast(self.precision, self.device), self.rows.of(lengths), self.threads():
             hidden, counts = self.states(samples)
             chosen = choose_layer(hidden, self.layer)
         return [row[:count] for row, count in zip(chosen, counts, strict=True)]

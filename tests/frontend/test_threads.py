@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from torch import Tensor
 from whisper.model import ModelDimensions, Whisper
 
 from fas import threads
-from fas.frontend import weights
+from fas.frontend import TransformersConf, weights
+from fas.frontend.hf_audio import TransformersFrontend
+from fas.frontend.neural import noise
 from fas.frontend.whisper_encoder import encode, log_mel
 from tests.conftest import ROOT
 
@@ -75,6 +78,26 @@ def test_self_supervised_encoder() -> None:
         wave = torch.randn(1, length)
         with torch.inference_mode():
             same_in_any_number(lambda w=wave: model(w).last_hidden_state)
+
+
+@pytest.mark.parametrize(("width", "count"), [(32, 1), (512, 2)])
+def test_small_encoders_leave_the_second_thread_to_decoders(width: int, count: int, tmp_path: Path) -> None:
+    from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
+
+    sizes = {"hidden_size": width, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    convolution = {"conv_dim": (8,), "conv_kernel": (400,), "conv_stride": (320,), "num_conv_pos_embedding_groups": 4}
+    config = HubertConfig(**sizes, **convolution)
+    HubertModel(config).save_pretrained(tmp_path)
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    frontend, seen = TransformersFrontend(TransformersConf(str(tmp_path)), "cpu"), []
+    frontend.model.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        frontend.frames([noise(0.5, 16000)])
+        assert seen == [count] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(
