@@ -111,7 +111,7 @@ def _by_libsndfile(path: str | Path, source: IO[bytes], stack: contextlib.ExitSt
     import soundfile
 
     opened: IO[bytes] | int = source
-    if not is_pipe(path):  # by a descriptor of its own, for every few bytes of a Python file are a call of Python
+    if not is_pipe(path):  # by a descriptor of its own: of a Python file, every few bytes would cost a call of Python
         opened = os.open(path, os.O_RDONLY)
         stack.callback(os.close, opened)
     try:
