@@ -79,8 +79,6 @@ def load_conf(path: Path) -> TrainConf:
         conf.build(StreamConf, stream, f"{path}: stream {name}")
     if made.soft_labels and made.system == "logreg":
         raise ConfError(f"{path}: soft_labels is false for logreg, which learns from one label an utterance")
-    if made.balance != "none" and made.system == "logreg":
-        raise ConfError(f"{path}: balance is none for logreg, to which every utterance weighs the same")
     if made.fusion in ("gated", "mixture") and len(made.streams) != 2:
         raise ConfError(f"{path}: fusion {made.fusion} takes two streams, not {len(made.streams)}")
     if made.fusion == "mixture" and made.mixup:

@@ -215,6 +215,14 @@ class Dataset:
             length[mine] = store.starts[found + 1] - start[mine]
         return Rows(source, stores, start, length, row)
 
+    def weights(self, balance: str) -> np.ndarray:
+        """(utterances,) weights of mean 1, by which every corpus, or every label that was given, has the same sum."""
+        if balance == "none":
+            return np.ones(len(self))
+        group = self.corpus_of if balance == "corpus" else self.references
+        counts = np.bincount(group)
+        return len(self) / (np.count_nonzero(counts) * counts[group])
+
     @property
     def word_weights(self) -> np.ndarray:
         """(C,) float32 weights that give every emotion of the words the same sum; 0 for those that no words have."""

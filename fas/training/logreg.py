@@ -19,7 +19,8 @@ def train(settings: TrainConf, train_set: Dataset, dev_set: Dataset, out: Path) 
 
     x = train_set.moments()
     mean, std = x.mean(0), np.maximum(x.std(0), 1e-8)
-    fitted = LogisticRegression(C=settings.c, max_iter=2000).fit((x - mean) / std, train_set.references)
+    weights = train_set.weights(settings.balance)
+    fitted = LogisticRegression(C=settings.c, max_iter=2000).fit((x - mean) / std, train_set.references, weights)
     weight = np.zeros((len(train_set.labels), x.shape[1]))
     bias = np.full(len(train_set.labels), -1e9)
     weight[fitted.classes_], bias[fitted.classes_] = fitted.coef_, fitted.intercept_

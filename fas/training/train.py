@@ -160,7 +160,7 @@ def train_epoch(
     settings: TrainConf, state: State, train_set: Dataset, seed: int, epoch: int, device: str
 ) -> float:
     """One pass over the training set; the mean loss (of this process's share)."""
-    weights = balanced_weights(train_set, settings.balance)
+    weights = train_set.weights(settings.balance)
     rank, world = distributed.RANK, distributed.WORLD
     torch.manual_seed(seed * 100_003 + epoch + rank * 2**32)  # a resumed run draws what an undisturbed one does
     order = np.random.default_rng([seed, epoch]).permutation(len(train_set))
@@ -200,15 +200,6 @@ def targets_of(train_set: Dataset, chosen: np.ndarray, labels: torch.Tensor, dev
     """What is known of the utterances numbered `chosen`, whose labels are already there."""
     allowed, words, weights = train_set.allowed[chosen], train_set.words[chosen], train_set.word_weights
     return Targets(labels, *(torch.from_numpy(x).to(device) for x in (allowed, words, weights)))
-
-
-def balanced_weights(train_set: Dataset, balance: str) -> np.ndarray:
-    """(utterances,) weights whose mean is 1, by which every corpus, or every label that was given, has the same sum."""
-    if balance == "none":
-        return np.ones(len(train_set))
-    group = train_set.corpus_of if balance == "corpus" else train_set.references
-    counts = np.bincount(group)
-    return len(train_set) / (np.count_nonzero(counts) * counts[group])
 
 
 def write_history(history: list[dict[str, float]], chosen: int, out: Path) -> None:

@@ -10,7 +10,7 @@ from fas.data import tables
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.features import ark
-from fas.training import confs, losses, train
+from fas.training import checkpoint, confs, logreg, losses, train
 from fas.training.dataset import Dataset, Source
 
 LABELS = ["angry", "happy", "sad"]
@@ -78,7 +78,7 @@ def test_smoothing_is_spread_over_the_allowed_labels() -> None:
 
 def test_balanced_corpora_weigh_the_same(dirs: list[Path]) -> None:
     data = both(dirs)
-    weights = train.balanced_weights(data, "corpus")
+    weights = data.weights("corpus")
     small = np.array([u.startswith("one") for u in data.utts])
     assert weights[small].sum() == pytest.approx(weights[~small].sum()) and weights.mean() == pytest.approx(1)
 
@@ -86,15 +86,21 @@ def test_balanced_corpora_weigh_the_same(dirs: list[Path]) -> None:
 @pytest.mark.parametrize("labels", [LABELS, ["angry", "disgust", "happy", "sad"]])  # nobody was given disgust
 def test_balanced_labels_weigh_the_same(dirs: list[Path], labels: list[str]) -> None:
     data = Dataset(dirs, {"acoustic": Source(dirs[0].parents[1] / "dump")}, labels)
-    weights = train.balanced_weights(data, "label")
+    weights = data.weights("label")
     sums = [weights[data.references == labels.index(e)].sum() for e in LABELS]
     assert sums == pytest.approx([len(data) / 3] * 3) and weights.mean() == pytest.approx(1)
-    assert (train.balanced_weights(data, "none") == 1).all()
+    assert (data.weights("none") == 1).all()
 
 
-def test_the_yardstick_is_not_balanced(tmp_path: Path) -> None:
-    with pytest.raises(ConfError, match=r"balance is none for logreg"):
-        settings(tmp_path, "system: logreg\nbalance: label\n")
+@pytest.mark.parametrize("balance", ["none", "corpus", "label"])
+def test_the_yardstick_is_balanced_too(dirs: list[Path], tmp_path: Path, balance: str) -> None:
+    data = both(dirs)
+    logreg.train(settings(tmp_path, f"system: logreg\nbalance: {balance}\n"), data, data, tmp_path)
+    said = logreg.posteriors(checkpoint.load(tmp_path / "best.pt")["state"], data)
+    weights = data.weights(balance)
+    shares = np.bincount(data.references, weights) / len(data)  # which a fitted bias meets in the mean of posteriors
+    assert (weights[:, None] * said).mean(0) == pytest.approx(shares, abs=1e-3)
+    assert len(set(shares.round(3))) == (1 if balance == "label" else 2)
 
 
 def test_statistics_of_each_corpus(dirs: list[Path]) -> None:
