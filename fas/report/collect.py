@@ -34,6 +34,19 @@ def collect(model: str, systems: list[str], folds: list[str], seeds: list[int]) 
     return cells
 
 
+def check_known(cells: Cells, speakers: dict[str, str], root: Path) -> None:
+    """Raises DataError for scores of utterances that no data directory below `root` has."""
+    problems = []
+    for shown in sorted({s for _, s in cells}):
+        cell = next(c for (_, s), c in cells.items() if s == shown)
+        if unknown := [u for u in cell.every[0].utts if u not in speakers]:
+            which = f"{len(unknown)} of its utterances, {unknown[0]!r} the first, are in no data directory {root}/*"
+            problems.append(f"{cell.folders[0]}: {which}; name the folder of its data directory (--datadir), or move "
+                            "these scores away")  # fmt: skip
+    if problems:
+        raise DataError(problems)
+
+
 def add_external(cells: Cells, name: str, path: Path) -> None:
     """Score a file of `utterance label` lines on every set that it has all utterances of. Raises DataError."""
     table = tables.read_table(path, ordered=False)

@@ -65,11 +65,12 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
 
     out = wanted.out
     cells = collect.collect(wanted.model, wanted.systems, wanted.folds, wanted.seeds)
+    speakers, utt2sem = (collect.read_tables(wanted.datadir, name) for name in ("utt2spk", "utt2sem"))
+    collect.check_known(cells, speakers, wanted.datadir)
     for name, path in wanted.external.items():
         collect.add_external(cells, name, path)
     collect.add_people(cells, collect.read_tables(wanted.datadir, "utt2people"))
     collect.add_oracle(cells, wanted.roles)
-    speakers, utt2sem = (collect.read_tables(wanted.datadir, name) for name in ("utt2spk", "utt2sem"))
     words = {"whisper": "text", "text": "tokens"}
     texts = {k: collect.read_tables(wanted.feats[k], name) for k, name in words.items() if k in wanted.feats}
     figures = figures_of_sets(wanted, cells, speakers)

@@ -195,3 +195,10 @@ def test_one_class_alone_is_named(scored: Path) -> None:
     assert report(scored).returncode == 0
     assert "| words + voice | no figure: there are no conflicts |" in (scored / "exp/RESULTS.md").read_text()
     assert not (scored / "exp/roc-toy.png").exists()
+
+
+def test_scores_of_utterances_that_no_data_directory_has_are_named(scored: Path) -> None:
+    (scored / "data/other").rename(scored / "elsewhere")
+    done = report(scored)
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "toy" not in done.stderr.split("score/")[1]
+    assert "score/other: 48 of its utterances, 'other0_00' the first, are in no data directory" in done.stderr
