@@ -9,26 +9,34 @@ d model width, Q queries, C classes.
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+Patch = int | Literal["all"]
 
 
 @dataclass(frozen=True)
 class Stream:
     """One named input of the head.
 
-    dim: width D of a frame; patch: frames averaged into one token (s of Eq. 1); tokens: the budget of Eq. 3, a number
-    K, a share of the utterance's tokens, or None to keep every token; cmn: the mean over the utterance is taken out of
+    dim: width D of a token before its projection; patch: frames averaged into one token (s of Eq. 1), or all, which
+    makes one token of the mean and the deviation over the whole utterance; tokens: the budget of Eq. 3, a number K, a
+    share of the utterance's tokens, or None to keep every token; cmn: the mean over the utterance is taken out of
     its patches (as cepstral mean normalisation does), which leaves what changes in it and not what stays, the corpus's
     sound among that.
     """
 
     dim: int
-    patch: int = 5
+    patch: Patch = 5
     tokens: int | float | None = None
     cmn: bool = False
+
+    @property
+    def frame_dim(self) -> int:
+        """Width of a frame."""
+        return self.dim // 2 if self.patch == "all" else self.dim
 
 
 @dataclass(frozen=True)
@@ -88,14 +96,21 @@ def lengths_to_mask(lengths: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]
 
 
-def patchify(frames: Tensor, lengths: Tensor, patch: int) -> tuple[Tensor, Tensor]:
+def patchify(frames: Tensor, lengths: Tensor, patch: Patch) -> tuple[Tensor, Tensor]:
     """Mean over each run of `patch` frames (Eq. 1, before its projection); the last run may be shorter.
 
     frames (B, T, D), lengths (B,) -> tokens (B, ceil(T / patch), D) and their lengths (B,).
     Frames beyond an utterance's length never count, and padding tokens are zero.
+    patch all: one token (B, 1, 2 D), mean and standard deviation of the utterance (statistics pooling, Snyder et al.
+    2018), which is what a logistic regression is given.
     """
     batch, size, dim = frames.shape
     valid = lengths_to_mask(lengths, size).unsqueeze(-1).to(frames.dtype)
+    if patch == "all":
+        count = lengths.clamp(min=1)[:, None, None]
+        mean = (frames * valid).sum(1, keepdim=True) / count
+        variance = ((frames - mean) * valid).square().sum(1, keepdim=True) / count
+        return torch.cat([mean, variance.sqrt()], -1), lengths.clamp(max=1)
     if patch == 1:
         return frames * valid, lengths
     tokens = (size + patch - 1) // patch

@@ -42,6 +42,15 @@ def test_patchify_is_the_mean_over_frames() -> None:
     assert tokens.flatten().tolist() == [2.0, 5.5] and lengths.tolist() == [2]
 
 
+def test_patchify_all_is_mean_and_deviation() -> None:
+    frames = torch.randn(2, 9, 3, dtype=torch.float64)
+    frames[1, 4:] = 1e6  # beyond its length
+    tokens, lengths = patchify(frames, torch.tensor([9, 4]), "all")
+    assert tokens.shape == (2, 1, 6) and lengths.tolist() == [1, 1]
+    for token, own in zip(tokens, (frames[0], frames[1, :4]), strict=True):
+        torch.testing.assert_close(token[0], torch.cat([own.mean(0), own.std(0, correction=0)]))
+
+
 def test_top_k_keeps_the_largest_norms_within_the_length() -> None:
     tokens = torch.tensor([[[1.0], [-5.0], [3.0], [100.0]]])
     kept = distil(tokens, torch.tensor([3]), 2)

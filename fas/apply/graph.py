@@ -67,7 +67,7 @@ def write(head: FASHead, path: Path) -> None:
     """Write the graph and check it; a random choice of tokens can't be one. Raises ConfError if not equal to torch."""
     inputs, free = {}, {}
     for name, stream in head.config.streams.items():
-        inputs |= {name: torch.randn(3, 47, stream.dim), f"{name}_lengths": torch.tensor([47, 12, 3])}
+        inputs |= {name: torch.randn(3, 47, stream.frame_dim), f"{name}_lengths": torch.tensor([47, 12, 3])}
         free |= {name: {0: "batch", 1: f"{name}_frames"}, f"{name}_lengths": {0: "batch"}}
     padded = Padded(head)
     with torch.inference_mode(), warnings.catch_warnings():
@@ -103,8 +103,9 @@ def check(head: FASHead, path: Path) -> None:
                 own = torch.randint(1, longest + 1, (batch,), generator=chance)
                 own[0] = longest
                 lengths[name] = own
-                standard = torch.randn(batch, longest, stream.dim, generator=chance)
-                frames[name] = head.mean[name] + standard / head.scale[name]
+                dim = stream.frame_dim
+                standard = torch.randn(batch, longest, dim, generator=chance)
+                frames[name] = head.mean[name][:dim] + standard / head.scale[name][:dim]
             expected = answers(head.judge(*head.patch(frames, lengths))[0])
             inputs = {n: x.numpy() for n, x in frames.items()} | {f"{n}_lengths": x.numpy() for n, x in lengths.items()}
             given = session.run(None, inputs)
@@ -119,4 +120,4 @@ def check(head: FASHead, path: Path) -> None:
 def edges(stream: Stream) -> set[int]:
     """Numbers of frames on both sides of where a stream's last patch is full and its budget is spent."""
     patches = {1, stream.tokens} if isinstance(stream.tokens, int) else {1}
-    return {max(1, p * stream.patch + i) for p in patches for i in (-1, 0, 1)}
+    return {max(1, p * (1 if stream.patch == "all" else stream.patch) + i) for p in patches for i in (-1, 0, 1)}

@@ -17,8 +17,9 @@ from fas.training.dataset import Source
 class TrainConf:
     """conf/fas/*.yaml. Defaults: Table 3 of the paper.
 
-    streams: name -> {feats: ssl | text | whisper/<block>, patch: frames a token, tokens: budget as a number or a share,
-    or null for all, cmn: true to take the utterance's mean out};
+    streams: name -> {feats: ssl | text | whisper/<block>, patch: frames a token, or all for one token, the utterance's
+    mean and deviation, tokens: budget as a number or a share, or null for all, cmn: true to take the utterance's mean
+    out};
     system: fas, or logreg (mean and deviation of the frames, logistic regression of strength c);
     fusion: queries (FAS), or mean, concat, gated, statistics, mixture (fas/ablations.py);
     members: heads that are trained together, their posteriors averaged;
@@ -67,7 +68,7 @@ class StreamConf:
     """One entry of `streams`."""
 
     feats: str
-    patch: int = 5
+    patch: PositiveInt | Literal["all"] = 5
     tokens: PositiveInt | Annotated[float, Gt(0), Lt(1)] | None = None
     cmn: bool = False
 
@@ -75,8 +76,13 @@ class StreamConf:
 def load_conf(path: Path) -> TrainConf:
     """Read conf/fas/*.yaml. Raises ConfError."""
     made = conf.build(TrainConf, conf.load(path), path)
-    for name, stream in made.streams.items():
-        conf.build(StreamConf, stream, f"{path}: stream {name}")
+    for name, values in made.streams.items():
+        stream = conf.build(StreamConf, values, f"{path}: stream {name}")
+        if stream.patch == "all" and stream.cmn:
+            raise ConfError(f"{path}: stream {name}: patch all keeps the utterance's mean, which cmn takes out")
+        if stream.patch == "all" and made.fusion == "queries" and made.system == "fas":
+            others = ", ".join(f for f in FUSIONS if f != "queries")
+            raise ConfError(f"{path}: stream {name}: patch all leaves no tokens to attend to: take fusion {others}")
     if made.soft_labels and made.system == "logreg":
         raise ConfError(f"{path}: soft_labels is false for logreg, which learns from one label an utterance")
     if made.fusion in ("gated", "mixture") and len(made.streams) != 2:

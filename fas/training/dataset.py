@@ -1,7 +1,8 @@
 """Features of many utterances as patches on disk, read through memory maps, in packed batches.
 
 Patchify (Eq. 1) has no parameters, so it is done once: beside a feats.scp lies patch<s>/ with the means over s frames
-of every utterance in one array, and mean and deviation over all frames of each utterance. No process holds a corpus.
+of every utterance in one array, and mean and deviation over all frames of each utterance (patchall/ has no other
+tokens). No process holds a corpus.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from fas import stamp
 from fas.data import datadir, tables
 from fas.errors import ArkError, ConfError, DataError
 from fas.features import ark
-from fas.model import patchify
+from fas.model import Patch, patchify
 
 CHUNK = 64  # utterances at once where statistics are summed
 ARRAYS = ["patches.npy", "moments.npy", "utts.npy", "starts.npy"]  # of a store
@@ -31,7 +32,7 @@ class Store:
     end. All are mapped from disk.
     """
 
-    def __init__(self, folder: Path, patch: int):
+    def __init__(self, folder: Path, patch: Patch):
         if not (folder / "feats.scp").exists():
             raise DataError([f"{folder}/feats.scp: no features; run the stage that writes {folder} first"])
         self.folder = folder / f"patch{patch}"
@@ -52,27 +53,27 @@ class Store:
         self.folder.mkdir(exist_ok=True)
         stamp.unmark(self.folder)
         lengths = {u: int(n) for u, n in tables.read_table(folder / "utt2num_frames").items()}
-        starts = np.cumsum([0, *(-(-n // self.patch) for n in lengths.values())])
+        starts = np.cumsum([0, *(1 if self.patch == "all" else -(-n // self.patch) for n in lengths.values())])
         with (
             ark.Reader(folder / "feats.scp") as reader,
             stamp.write_aside(self.folder / "patches.npy", "wb") as patches,
             stamp.write_aside(self.folder / "moments.npy", "wb") as moments,
         ):
             first = reader[next(iter(lengths))]
-            shape = (int(starts[-1]), first.shape[1])
+            dim = first.shape[1]
             for file, dtype, rows in (
-                (patches, first.dtype, shape),
-                (moments, np.dtype(np.float32), (len(lengths), 2 * shape[1])),
+                (patches, first.dtype, (int(starts[-1]), dim * (2 if self.patch == "all" else 1))),
+                (moments, np.dtype(np.float32), (len(lengths), 2 * dim)),
             ):
                 head = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": rows}
                 np.lib.format.write_array_header_1_0(file, head)
             for utt, length in lengths.items():
                 stored = reader[utt]
                 frames = stored.astype(np.float32)
-                if frames.shape != (length, shape[1]) or not np.isfinite(frames).all():
+                if frames.shape != (length, dim) or not np.isfinite(frames).all():
                     raise ArkError(
                         f"{folder}/feats.scp: utterance {utt!r} has frames {frames.shape}, expected "
-                        f"{(length, shape[1])} and finite; extract the set again"
+                        f"{(length, dim)} and finite; extract the set again"
                     )
                 made = to_patches(stored, self.patch)
                 patches.write(made.tobytes())
@@ -97,7 +98,7 @@ def utf8(utts: list[str]) -> np.ndarray:
     return np.array([u.encode() for u in utts], np.bytes_)
 
 
-def to_patches(frames: np.ndarray, patch: int) -> np.ndarray:
+def to_patches(frames: np.ndarray, patch: Patch) -> np.ndarray:
     """Frames (T, D) of one utterance -> its patches (N, D) as a Store holds them, in the frames' own dtype."""
     made, _ = patchify(torch.from_numpy(frames.astype(np.float32))[None], torch.tensor([len(frames)]), patch)
     return made[0].numpy().astype(frames.dtype)
@@ -137,7 +138,7 @@ class Source:
 
     base: Path
     below: str = "."
-    patch: int = 5
+    patch: Patch = 5
     cmn: bool = False
 
 
@@ -282,13 +283,12 @@ class Dataset:
 
     def moments(self) -> np.ndarray:
         """(utterances, sum of 2 D) mean and deviation over the frames of each stream; z-scored as `norm` asks."""
-        made = np.empty((len(self), sum(2 * self.dim(n) for n in self.streams)))
-        column = 0
-        for name, rows in self.streams.items():
+        widths = [rows.stores[0].moments.shape[1] for rows in self.streams.values()]
+        made = np.empty((len(self), sum(widths)))
+        for rows, of_stream in zip(self.streams.values(), np.split(made, np.cumsum(widths)[:-1], axis=1), strict=True):
             for number, store in enumerate(rows.stores):
                 own = np.flatnonzero(self.store == number)
-                made[own, column : column + 2 * store.dim] = store.moments[rows.row[own]]
-            column += 2 * self.dim(name)
+                of_stream[own] = store.moments[rows.row[own]]
         for group in np.unique(self.group) if self.normal else []:
             own = self.group == group
             made[own] = (made[own] - made[own].mean(0)) / np.maximum(made[own].std(0), 1e-5)

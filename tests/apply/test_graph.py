@@ -25,6 +25,7 @@ HEADS = {
     "statistics": {"a": Stream(12, 5), "b": Stream(6, 2, 4)},
     "mixture": {"a": Stream(12, 5), "b": Stream(6, 1, 16)},
     "members": {"a": Stream(12, 5, 8), "b": Stream(6, 1)},
+    "pooled": {"a": Stream(24, "all"), "b": Stream(6, 1, 16)},
 }
 
 
@@ -32,7 +33,7 @@ def made(kind: str) -> FASHead:
     torch.manual_seed(1)
     choice = "uniform" if kind == "uniform" else "norm"
     config = FASConfig(HEADS[kind], width=16, heads=4, choice=choice, members=3 if kind == "members" else 1)
-    name = {"uniform": "queries", "members": "mixture"}.get(kind, kind)
+    name = {"uniform": "queries", "members": "mixture", "pooled": "mixture"}.get(kind, kind)
     head = FASHead(config, fusion_of(name, config)).eval()
     for name, stream in config.streams.items():
         head.set_statistics(name, torch.randn(stream.dim), torch.rand(stream.dim) + 0.5)
@@ -51,7 +52,7 @@ def test_every_length_in_any_batch(kind: str, tmp_path: Path) -> None:
     graph.write(head, path)
     streams = head.config.streams
     lengths = {n: torch.arange(1, 90)[torch.randperm(89)] for n in streams}  # streams of one utterance differ too
-    frames = {n: 100 * torch.randn(89, 89, s.dim) for n, s in streams.items()}  # beyond a length too: never heard
+    frames = {n: 100 * torch.randn(89, 89, s.frame_dim) for n, s in streams.items()}  # beyond a length too: never heard
     together = ask(path, frames, lengths)
     with torch.inference_mode():
         np.testing.assert_allclose(together, head(frames, lengths).softmax(-1), atol=1e-5)
@@ -63,13 +64,13 @@ def test_every_length_in_any_batch(kind: str, tmp_path: Path) -> None:
 
 def test_a_graph_states_the_conflict_of_a_head_that_does(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    for kind, stated in (("members", True), ("mixture", True), ("gated", False)):
+    for kind, stated in (("members", True), ("mixture", True), ("pooled", True), ("gated", False)):
         head = made(kind)
         graph.write(head, path)
         names = [o.name for o in onnxruntime.InferenceSession(path).get_outputs()]
         assert names == (["posteriors", "conflict"] if stated else ["posteriors"])
         if stated:
-            frames = {n: torch.randn(4, 30, s.dim) for n, s in head.config.streams.items()}
+            frames = {n: torch.randn(4, 30, s.frame_dim) for n, s in head.config.streams.items()}
             lengths = {n: torch.tensor([1, 7, 29, 30]) for n in frames}
             with torch.inference_mode():
                 expected = head.judge(*head.patch(frames, lengths))[0].conflict

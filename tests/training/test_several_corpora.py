@@ -115,6 +115,28 @@ def test_statistics_of_each_corpus(dirs: list[Path]) -> None:
         assert np.abs(moments[data.corpus_of == number].mean(0)).max() < 1e-6
 
 
+@pytest.mark.parametrize("norm", ["global", "corpus"])
+def test_patch_all_is_what_the_yardstick_hears(dirs: list[Path], norm: str) -> None:
+    data = Dataset(dirs, {"acoustic": Source(dirs[0].parents[1] / "dump", patch="all")}, LABELS, norm)
+    batch = data.batch(np.arange(len(data)))
+    assert data.dim("acoustic") == 8 and (batch.lengths["acoustic"] == 1).all()
+    np.testing.assert_allclose(batch.patches["acoustic"], both(dirs, norm).moments(), rtol=2e-3, atol=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("fusion: mean\nstreams: {acoustic: {feats: ssl, patch: all, cmn: true}}\n", "which cmn takes out"),
+        ("streams: {acoustic: {feats: ssl, patch: all}}\n", "no tokens to attend to: take fusion mean, concat"),
+        ("streams: {acoustic: {feats: ssl, patch: 0}}\n", "patch must be greater than 0 or 'all', not 0"),
+    ],
+)
+def test_what_patch_all_does_not_go_with(tmp_path: Path, more: str, says: str) -> None:
+    (tmp_path / "conf.yaml").write_text(more)
+    with pytest.raises(ConfError, match=says):
+        confs.load_conf(tmp_path / "conf.yaml")
+
+
 def settings(tmp_path: Path, more: str) -> confs.TrainConf:
     text = "streams: {acoustic: {feats: ssl}}\nwidth: 16\nheads: 2\nbatch: 16\nlr: 1.0e-2\nepochs: 4\nkeep: last\n"
     (tmp_path / "conf.yaml").write_text(text + more)
