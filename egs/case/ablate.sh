@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The paper's ablations and more, a table each: ./ablate.sh TABLE [options of ../../run.sh]
-#   heads     the mixture and what it is made of: a single member, its sides taught or not, its voice alone; FAS with members
+#   heads     the mixture and what it is made of: a single member, its sides taught or not, its voice alone; a gate; FAS with members
 #   systems   every fusion, every stream alone, three streams, the yardstick (the paper's Table 4)
 #   budgets   tokens kept of each stream, k_aco by k_sem
 #   queries   the number of queries N_q
@@ -43,7 +43,7 @@ case $table in
     train "${confs[*]/%/.yaml}" ${options[@]+"${options[@]}"}
     ;;
   heads)
-    systems=(words voice voice_statistics fas fas_members fas_mixture fas_mixture_one fas_mixture_no_sides logreg)
+    systems=(words voice voice_statistics fas gated fas_members fas_mixture fas_mixture_one fas_mixture_no_sides logreg)
     confs=("${systems[@]/#/conf/}")
     train "${confs[*]/%/.yaml}" ${options[@]+"${options[@]}"}
     ;;
