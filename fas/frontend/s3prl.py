@@ -9,8 +9,9 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import nn
 
 from fas.errors import ConfError
 from fas.frontend import S3PRLConf, fetch
+from fas.frontend.hf_audio import UNUSED
 from fas.frontend.neural import NeuralFrontend
 
 RECEPTIVE, HOP = 400, 320  # samples that a frame of wav2vec 2.0 and its kin sees, and steps
@@ -59,8 +61,11 @@ def load_upstream(name: str, ckpt: str | None) -> torch.nn.Module:
         if name.endswith(("_local", "_custom", "_url")) and ckpt is None:
             raise ConfError(f"upstream {name!r} needs a ckpt in its conf: the path (or URL) of your checkpoint")
         try:
-            with torch.serialization.safe_globals([argparse.Namespace]):
-                return make(**({} if ckpt is None else {"ckpt": ckpt}))
+            with torch.serialization.safe_globals([argparse.Namespace]), _strict(ckpt):
+                made = make(**({} if ckpt is None else {"ckpt": ckpt}))
+            if name.startswith("hf_"):
+                made.model = _whole(type(made.model), ckpt)
+            return made
         except OSError as e:
             reason = str(e).splitlines()[0]
             raise ConfError(
@@ -99,6 +104,45 @@ def _check_local(name: str, path: Path) -> None:
         for needed in ("config.json", "preprocessor_config.json"):
             if not (path / needed).is_file():
                 raise ConfError(f"ckpt {path}: {needed} is missing; copy it from where the model came from")
+
+
+def _whole(kind: type, ckpt: str) -> nn.Module:
+    """The transformers model of a checkpoint once more, now with word of what it lacks. Raises ConfError."""
+    model, found = kind.from_pretrained(ckpt, output_loading_info=True)
+    _nothing_missing(ckpt, [k for k in found["missing_keys"] if not k.endswith(UNUSED)])
+    above = sorted(k for k in found["unexpected_keys"] if re.search(r"\bencoder\.layers\.\d", k))
+    if above:
+        raise ConfError(
+            f"ckpt {ckpt}: its weights have {above[0]} ({len(above)} such), for which the model of its config.json has "
+            "no place; set num_hidden_layers there as it was, or copy the checkpoint again"
+        )
+    return model
+
+
+def _nothing_missing(ckpt: str, missing: list[str]) -> None:
+    if missing:
+        raise ConfError(
+            f"ckpt {ckpt}: its weights lack {min(missing)} ({len(missing)} such): they are of another model, or not "
+            "all there; copy the checkpoint again"
+        )
+
+
+@contextlib.contextmanager
+def _strict(ckpt: str | None) -> Iterator[None]:
+    """What a checkpoint lacks is an error for those upstreams, too, that tell torch to let it pass."""
+    plain = nn.Module.load_state_dict
+
+    def load(self: nn.Module, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        found = plain(self, state_dict, strict, assign)
+        _nothing_missing(ckpt, found.missing_keys)
+        return found
+
+    if ckpt is not None:
+        nn.Module.load_state_dict = load
+    try:
+        yield
+    finally:
+        nn.Module.load_state_dict = plain
 
 
 @contextlib.contextmanager

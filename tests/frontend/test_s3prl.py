@@ -1,12 +1,15 @@
 """SSL features through real s3prl, on small checkpoints written here and on fbank: nothing is fetched."""
 
+import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from fas import threads
 from fas.data import audio, tables
@@ -150,3 +153,50 @@ def test_errors_name_the_cure(tmp_path: Path, checkpoints: dict[str, Path]) -> N
     (tmp_path / "bare/config.json").write_text("{}")
     with pytest.raises(ConfError, match=r"preprocessor_config\.json is missing"):
         load_upstream("hf_hubert_custom", str(tmp_path / "bare"))
+
+
+def edited(folder: Path, to: Path, config: dict[str, object], without: str = "-") -> str:
+    """A copy of a transformers checkpoint with other values in its config.json and fewer weights."""
+    shutil.copytree(folder, to)
+    described = json.loads((to / "config.json").read_text()) | config
+    (to / "config.json").write_text(json.dumps(described))
+    kept = {k: v for k, v in load_file(to / "model.safetensors").items() if without not in k}
+    save_file(kept, to / "model.safetensors", metadata={"format": "pt"})
+    return str(to)
+
+
+@pytest.mark.parametrize(
+    ("config", "without", "says"),
+    [
+        ({}, "layers.1.", r"its weights lack encoder\.layers\.1\..* such\)"),
+        ({"num_hidden_layers": 5}, "-", r"its weights lack encoder\.layers\.3\..* such\)"),
+        ({"num_hidden_layers": 2}, "-", r"its weights have encoder\.layers\.2\..* such\)"),
+    ],
+)
+def test_weights_that_a_checkpoint_lacks_are_not_drawn(
+    config: dict[str, object], without: str, says: str, checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
+    ckpt = edited(checkpoints["hf_hubert_custom"], tmp_path / "hubert", config, without)
+    with pytest.raises(ConfError, match=rf"ckpt {ckpt}: {says}"):
+        load_upstream("hf_hubert_custom", ckpt)
+
+
+def test_a_weight_that_no_frame_needs_may_be_missing(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    load_upstream("hf_hubert_custom", edited(checkpoints["hf_hubert_custom"], tmp_path / "h", {}, "masked_spec_embed"))
+
+
+def test_an_upstream_that_lets_missing_weights_pass_is_held_to_them(tmp_path: Path) -> None:
+    """CPC's; HuBERT's and WavLM's are strict by themselves."""
+    from s3prl.upstream.cpc.cpc_default_config import get_default_cpc_config
+    from s3prl.upstream.cpc.feature_loader import getAR, getEncoder
+    from s3prl.upstream.cpc.model import CPCModel
+
+    config = get_default_cpc_config()
+    config.hiddenEncoder = config.hiddenGar = 8
+    weights = CPCModel(getEncoder(config), getAR(config)).state_dict()
+    torch.save({"config": vars(config), "weights": weights}, tmp_path / "cpc.pt")
+    load_upstream("cpc_local", str(tmp_path / "cpc.pt"))
+    weights.popitem()
+    torch.save({"config": vars(config), "weights": weights}, tmp_path / "cpc.pt")
+    with pytest.raises(ConfError, match=r"cpc\.pt: its weights lack gAR.* \(1 such\)"):
+        load_upstream("cpc_local", str(tmp_path / "cpc.pt"))
