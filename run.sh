@@ -64,12 +64,20 @@ read -a conf_list <<<"$fas_conf"
 for file in "$ssl_conf" ${semantic_conf:+"$semantic_conf"} "$whisper_conf" "$text_conf" "${conf_list[@]}"; do
   if [[ ! -f $file ]]; then echo "$0: no such conf: $file" >&2; exit 2; fi
 done
+conf_name() { basename "$1" .yaml; }
+same=false  # whether one encoder gives both streams
+if [[ -n $semantic_conf && $(conf_name "$semantic_conf") == "$(conf_name "$ssl_conf")" ]]; then
+  if [[ ! $semantic_conf -ef $ssl_conf ]]; then
+    echo "$0: --ssl-conf and --semantic-conf are two confs of the name $(basename "$ssl_conf"), by which their features'" \
+      "folder is called; rename one" >&2; exit 2
+  fi
+  same=true
+fi
 
 log() { printf '%s  %s\n' "$(date '+%F %T')" "$*" >&2; }
 begin() { stage_started=$SECONDS; log "stage $1: $2"; }
 end() { log "stage $1 done in $((SECONDS - stage_started)) s${logs[$1]:+; logs: ${logs[$1]}}"; }
 within() { ((stage <= $1 && $1 <= stop_stage)); }
-conf_name() { basename "$1" .yaml; }
 below() {  # names -> data directories
   local name names=()
   for name in $1; do names+=("$(as_word "$datadir")/$name"); done
@@ -91,7 +99,7 @@ feats="ssl=$(as_word "$ssl") whisper=$(as_word "$whisper") text=$(as_word "$text
 acoustic=("$ssl_conf")  # encoders of stage 1
 if [[ -n $semantic_conf ]]; then
   feats+=" semantic=$(as_word "$dumpdir")/ssl/$(conf_name "$semantic_conf")"
-  if [[ $semantic_conf != "$ssl_conf" ]]; then acoustic+=("$semantic_conf"); fi
+  if ! $same; then acoustic+=("$semantic_conf"); fi
 fi
 logs=("" "$ssl/*/log" "$whisper/*/log" "$text/*/log" "$expdir/log" "$expdir/log" "$expdir/log")  # by stage
 

@@ -99,6 +99,17 @@ def test_two_confs_of_one_name_are_refused_before_anything_runs(tmp_path: Path) 
     assert done.returncode == 2 and "two confs of the name fas.yaml" in done.stderr
 
 
+def test_two_encoders_of_one_name_are_refused_and_one_by_two_paths_is_not(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "enc.yaml").write_text(f"kind: s3prl\nupstream: {name}\n")
+    command = ["bash", ROOT / "run.sh", "--stage", "1", "--stop-stage", "1", "--ssl-conf", "a/enc.yaml"]
+    done = run(*command, "--semantic-conf", "b/enc.yaml", cwd=tmp_path, env=ENV)
+    assert done.returncode == 2 and "two confs of the name enc.yaml" in done.stderr
+    done = run(*command, "--semantic-conf", "./b/../a/enc.yaml", cwd=tmp_path, env=ENV)
+    assert done.returncode == 0 and done.stderr.count("stage 1: ssl (enc)") == 1, done.stderr
+
+
 def test_a_lock_is_held_without_the_program_flock(tmp_path: Path) -> None:
     script = '. "$1/path.sh"; exec 9>"$2"; lock "$FAS_PYTHON" 9 $3 && { echo mine; [[ -n $3 ]] || sleep 60; }'
     command = ["bash", "-c", script, "x", str(ROOT), str(tmp_path / "lock")]
