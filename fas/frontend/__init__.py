@@ -232,7 +232,7 @@ def digest(settings: Any) -> str:
     Of Whisper's words: the rule, too, by which there are none, so that transcripts of another rule are made again.
     """
     rule = ["no words where openai-whisper says no speech"] if isinstance(settings, WhisperConf) else []
-    local = [Path(v) for v in (getattr(settings, "ckpt", None), getattr(settings, "model", None)) if v]
+    local = [Path(v).expanduser() for v in (getattr(settings, "ckpt", None), getattr(settings, "model", None)) if v]
     later = [(f.name, getattr(settings, f.name)) for f in fields(settings) if not f.repr]
     set_later = [f"{name}={value!r}" for name, value in later if value is not None]
     return stamp.digest(repr(settings), *rule, *set_later, *(stamp.stat_line(p) for p in local if p.exists()))

@@ -37,6 +37,27 @@ def test_digests_of_old_features_hold() -> None:
 
 
 @pytest.mark.parametrize(
+    ("stage", "values"),
+    [
+        ("ssl", {"kind": "s3prl", "upstream": "hf_hubert_custom", "ckpt": "~/hub"}),
+        ("ssl", {"kind": "transformers", "model": "~/hub"}),
+        ("whisper", {"model": "~/hub"}),
+        ("text", {"kind": "hf", "model": "~/hub"}),
+    ],
+)
+def test_other_weights_below_home_are_another_encoder(
+    stage: str, values: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "hub").mkdir()
+    digests = set()
+    for weights in ("one", "other"):
+        (tmp_path / "hub/model.safetensors").write_text(weights)
+        digests.add(frontend.digest(frontend.settings(stage, values, Path("my.yaml"))))
+    assert len(digests) == 2
+
+
+@pytest.mark.parametrize(
     ("values", "says"),
     [
         ({"kind": "hub"}, "kind must be one of s3prl, whisper, transformers, mingtok, funasr, not 'hub'"),
