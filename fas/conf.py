@@ -21,7 +21,7 @@ def checked(kind: type[T]) -> type[T]:
     from pydantic import ConfigDict
     from pydantic.dataclasses import dataclass
 
-    return dataclass(kind, config=ConfigDict(strict=True, extra="forbid"))
+    return dataclass(kind, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 
 
 class _Loader(yaml.SafeLoader):

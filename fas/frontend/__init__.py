@@ -204,10 +204,14 @@ def settings(stage: str, values: dict[str, Any], path: Path) -> Any:
 
 def _check(built: Any, path: Path) -> None:
     """What types don't say."""
-    for key in ("sample_rate", "batch_seconds"):
+    for key in ("sample_rate", "batch_seconds", "trim_db"):
         value = getattr(built, key, None)
         if value is not None and value <= 0:
             raise ConfError(f"{path}: {key} must be a number above 0, not {value!r}")
+    named = {"layer": getattr(built, "layer", None)} | getattr(built, "blocks", {})
+    for key, layer in named.items():
+        if layer == []:
+            raise ConfError(f"{path}: {key} must name a layer at least, not []")
     if getattr(built, "batch_seconds", None) and built.precision == "int8":
         raise ConfError(f"{path}: int8 rounds by the loudest of a batch; leave out precision or batch_seconds")
     if isinstance(built, TransformersConf) and built.output == "latents" and built.layer is not None:

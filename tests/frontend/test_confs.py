@@ -1,5 +1,6 @@
 """Confs of the encoders: what is allowed, and that features made before a setting came still count as whole."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,12 @@ def test_other_weights_below_home_are_another_encoder(
         ({"kind": "transformers", "model": "x", "output": "latents", "layer": 3}, "latents have no layer"),
         ({"kind": "transformers", "model": "", "sample_rate": "24k"}, "sample_rate must be .*integer, not '24k'"),
         ({"kind": "mingtok", "model": "x", "batch_seconds": 0}, "batch_seconds must be a number above 0"),
+        ({"kind": "mingtok", "model": "x", "batch_seconds": math.nan}, "batch_seconds must be .*finite.*, not nan"),
+        ({"kind": "mingtok", "model": "x", "batch_seconds": math.inf}, "batch_seconds must be .*finite.*, not inf"),
+        ({"kind": "funasr", "model": "x", "trim_db": -5}, "trim_db must be a number above 0, not -5"),
+        ({"kind": "s3prl", "upstream": "x", "layer": []}, r"layer must name a layer at least, not \[\]"),
+        ({"kind": "transformers", "model": "x", "layer": []}, r"layer must name a layer at least, not \[\]"),
+        ({"kind": "whisper", "model": "x", "layer": []}, r"layer must name a layer at least, not \[\]"),
         ({"kind": "mingtok", "model": "", "precision": "int4"}, "'bfloat16', 'float16' or 'int8'.*, not 'int4'"),
         ({"kind": "mingtok", "model": "x", "precision": "int8", "batch_seconds": 9}, "int8 rounds by the loudest"),
         ({"kind": "s3prl", "upstream": "x", "precision": "half"}, "precision must be"),
