@@ -159,7 +159,8 @@ def model_folder(model: str, revision: str | None, others: tuple[str, ...] = ("*
     except Exception as e:  # the hub client raises many kinds, of several libraries
         at = "" if revision is None else f" at revision {revision}"
         raise FetchError(
-            f"{model}{at}: could not be fetched ({_reason(e)}); fetch it elsewhere and name its folder as the model"
+            f"{model}{at}: could not be fetched ({_reason(e)}), and no such folder is here; fetch it elsewhere and "
+            "name its folder"
         ) from None
 
 

@@ -5,6 +5,7 @@ import contextlib
 import difflib
 import importlib
 import importlib.util
+import json
 import os
 import re
 import sys
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from fas.errors import ConfError
+from fas.errors import ConfError, FetchError
 from fas.frontend import S3PRLConf, fetch
 from fas.frontend.hf_audio import UNUSED
 from fas.frontend.neural import NeuralFrontend
@@ -46,12 +47,12 @@ def load_upstream(name: str, ckpt: str | None) -> torch.nn.Module:
     """An upstream by its name in s3prl.hub; ckpt for *_local, *_custom and *_url ones.
 
     A checkpoint that lies on disk is the only thing touched: the hubs are switched off while it loads.
-    Raises ConfError for an unknown name, and for a checkpoint that is missing or not complete.
+    Raises ConfError for an unknown name, and for a checkpoint that is missing or not complete, and FetchError.
     """
-    local = ckpt is not None and not name.endswith("_url") and _names_a_path(ckpt)
+    remote = name.endswith("_url") or (ckpt or "").startswith(("http://", "https://"))
+    local = ckpt is not None and (name.startswith("hf_") or not remote)
     if local:
-        _check_local(name, Path(ckpt).expanduser())
-        ckpt = str(Path(ckpt).expanduser())
+        ckpt = str(_local(name, ckpt))
     with _offline(local), warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
         from s3prl.util.download import set_dir
@@ -93,17 +94,28 @@ def find_upstream(name: str) -> Callable[..., nn.Module]:
     return getattr(s3prl.hub, name)
 
 
-def _names_a_path(ckpt: str) -> bool:
-    return ckpt.startswith(("/", ".", "~")) or Path(ckpt).exists()
+def _local(name: str, ckpt: str) -> Path:
+    """The file of a checkpoint; for hf_* upstreams the folder, or that of the hub's OWNER/NAME, fetched.
 
-
-def _check_local(name: str, path: Path) -> None:
-    if not path.exists():
-        raise ConfError(f"ckpt {path}: no such file or folder; nothing else was looked up")
-    if name.startswith("hf_"):
-        for needed in ("config.json", "preprocessor_config.json"):
-            if not (path / needed).is_file():
-                raise ConfError(f"ckpt {path}: {needed} is missing; copy it from where the model came from")
+    Raises ConfError, FetchError.
+    """
+    if not name.startswith("hf_"):
+        path = Path(ckpt).expanduser()
+        if not path.is_file():
+            raise ConfError(f"ckpt {path}: no such file, which upstream {name} takes; nothing else was looked up")
+        return path
+    try:
+        folder = fetch.model_folder(ckpt, None)
+    except (ConfError, FetchError) as e:
+        raise type(e)(f"ckpt {str(e).removeprefix('model ')}") from None
+    for needed in ("config.json", "preprocessor_config.json"):
+        try:
+            json.loads((folder / needed).read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # without the second, s3prl would take another model's
+            raise ConfError(
+                f"ckpt {folder}: {needed} is missing or no JSON; copy it from where the model came from"
+            ) from None
+    return folder
 
 
 def _whole(kind: type, ckpt: str) -> nn.Module:

@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from fas import threads
 from fas.data import audio, tables
 from fas.data.datadir import DataDir
-from fas.errors import ConfError
+from fas.errors import ConfError, FetchError
 from fas.features import ark
-from fas.frontend import S3PRLConf
+from fas.frontend import S3PRLConf, fetch
 from fas.frontend.s3prl import S3PRLFrontend, load_upstream
 from tests.conftest import ROOT, run
 
@@ -147,11 +147,17 @@ def test_errors_name_the_cure(tmp_path: Path, checkpoints: dict[str, Path]) -> N
         load_upstream("wavlm_larg", None)
     with pytest.raises(ConfError, match="needs a ckpt"):
         load_upstream("hf_hubert_custom", None)
-    with pytest.raises(ConfError, match="nothing else was looked up"):
+    with pytest.raises(ConfError, match=r"ckpt .*nowhere: no such folder.*nothing was looked up"):
         load_upstream("hf_hubert_custom", str(tmp_path / "nowhere"))
+    for path in (str(tmp_path / "nowhere.pt"), "models/wavlm.pt", str(tmp_path)):
+        with pytest.raises(ConfError, match=rf"ckpt {path}: no such file, .*nothing else was looked up"):
+            load_upstream("wavlm_local", path)
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare/config.json").write_text("{}")
     with pytest.raises(ConfError, match=r"preprocessor_config\.json is missing"):
+        load_upstream("hf_hubert_custom", str(tmp_path / "bare"))
+    (tmp_path / "bare/preprocessor_config.json").write_text("{")
+    with pytest.raises(ConfError, match=r"preprocessor_config\.json is missing or no JSON"):
         load_upstream("hf_hubert_custom", str(tmp_path / "bare"))
 
 
@@ -200,3 +206,26 @@ def test_an_upstream_that_lets_missing_weights_pass_is_held_to_them(tmp_path: Pa
     torch.save({"config": vars(config), "weights": weights}, tmp_path / "cpc.pt")
     with pytest.raises(ConfError, match=r"cpc\.pt: its weights lack gAR.* \(1 such\)"):
         load_upstream("cpc_local", str(tmp_path / "cpc.pt"))
+
+
+def test_a_relative_folder_that_is_not_there_is_looked_up_by_its_own_name_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = []
+
+    def refuse(name: str, *_: object) -> None:
+        asked.append(name)
+        raise OSError("no network")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fetch, "_snapshot", refuse)
+    with pytest.raises(FetchError, match=r"ckpt models/none: could not be fetched .* no such folder is here"):
+        load_upstream("hf_hubert_custom", "models/none")
+    assert asked == ["models/none"]
+
+
+def test_a_checkpoint_by_hub_name_is_loaded_from_where_it_was_fetched_to(
+    monkeypatch: pytest.MonkeyPatch, checkpoints: dict[str, Path]
+) -> None:
+    monkeypatch.setattr(fetch, "_snapshot", lambda *_: checkpoints["hf_hubert_custom"])
+    load_upstream("hf_hubert_custom", "owner/name")
