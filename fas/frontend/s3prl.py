@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import json
 import os
+import pickle
 import re
 import sys
 import warnings
@@ -19,7 +20,7 @@ import torch
 from torch import nn
 
 from fas.errors import ConfError, FetchError
-from fas.frontend import S3PRLConf, fetch
+from fas.frontend import S3PRLConf, fetch, out_of_memory
 from fas.frontend.hf_audio import UNUSED
 from fas.frontend.neural import NeuralFrontend
 
@@ -67,12 +68,30 @@ def load_upstream(name: str, ckpt: str | None) -> torch.nn.Module:
             if name.startswith("hf_"):
                 made.model = _whole(type(made.model), ckpt)
             return made
-        except OSError as e:
-            reason = str(e).splitlines()[0]
+        except ConfError:
+            raise
+        except Exception as e:  # s3prl's upstreams raise many kinds
+            if out_of_memory(e) or (ckpt is None and not isinstance(e, OSError)):
+                raise
+            if local:
+                raise ConfError(
+                    f"ckpt {ckpt}: upstream {name} can't load it ({_reason(e)}); copy it again from where it came "
+                    "from, or name its own upstream"
+                ) from None
             raise ConfError(
-                f"upstream {name!r}: its weights could not be had ({reason}); where no hub answers, name your own copy "
-                "(upstream: ..._local or ..._custom with ckpt:), or use fbank, mfcc or kind: whisper"
+                f"upstream {name!r}: its weights could not be had ({_reason(e)}); where no hub answers, name your own "
+                "copy (upstream: ..._local or ..._custom with ckpt:), or use fbank, mfcc or kind: whisper"
             ) from e
+
+
+def _reason(error: Exception) -> str:
+    """In short, without the advice of torch and transformers to load what they refused."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "a pickle of more than weights, which is not loaded"
+    text = " ".join(str(error).split())
+    if "ignore_mismatched_sizes" in text:
+        return "its weights have other sizes than its config.json says"
+    return f"{type(error).__name__}: {text[:300]}".rstrip(": ")
 
 
 def find_upstream(name: str) -> Callable[..., nn.Module]:
@@ -125,8 +144,8 @@ def _whole(kind: type, ckpt: str) -> nn.Module:
     above = sorted(k for k in found["unexpected_keys"] if re.search(r"\bencoder\.layers\.\d", k))
     if above:
         raise ConfError(
-            f"ckpt {ckpt}: its weights have {above[0]} ({len(above)} such), for which the model of its config.json has "
-            "no place; set num_hidden_layers there as it was, or copy the checkpoint again"
+            f"ckpt {ckpt}: its weights have {above[0]} ({len(above)} such), for which its model has no place: "
+            "num_hidden_layers of its config.json is another's, or the upstream; copy the checkpoint again"
         )
     return model
 

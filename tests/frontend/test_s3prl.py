@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import shutil
 import sys
 from pathlib import Path
@@ -229,3 +230,37 @@ def test_a_checkpoint_by_hub_name_is_loaded_from_where_it_was_fetched_to(
 ) -> None:
     monkeypatch.setattr(fetch, "_snapshot", lambda *_: checkpoints["hf_hubert_custom"])
     load_upstream("hf_hubert_custom", "owner/name")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("wavlm_local", b"", "EOFError"),
+        ("wavlm_local", pickle.dumps(print), "a pickle of more than weights, which is not loaded"),
+        ("wavlm_local", {"cfg": {}, "model": {}}, "Error.* in loading state_dict for WavLM"),
+        ("hubert_local", {"cfg": {}, "model": {}}, "the required key: task_cfg is missing"),
+    ],
+)
+def test_files_of_something_else(name: str, content: bytes | dict, says: str, tmp_path: Path) -> None:
+    ckpt = tmp_path / "my.pt"
+    if isinstance(content, dict):
+        torch.save(content, ckpt)
+    else:
+        ckpt.write_bytes(content)
+    with pytest.raises(ConfError, match=rf"^ckpt {ckpt}: upstream {name} can't load it \(.*{says}.*\); copy it again"):
+        load_upstream(name, str(ckpt))
+
+
+def test_folders_of_something_else(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    hubert = checkpoints["hf_hubert_custom"]
+    wider = edited(hubert, tmp_path / "wider", {"intermediate_size": 64})
+    with pytest.raises(ConfError, match=rf"^ckpt {wider}: .*other sizes than its config\.json says"):
+        load_upstream("hf_hubert_custom", wider)
+    cut, pickled = (Path(edited(hubert, tmp_path / name, {})) for name in ("cut", "pickled"))
+    os.truncate(cut / "model.safetensors", 9000)
+    with pytest.raises(ConfError, match=rf"^ckpt {cut}: .*can't load it \(SafetensorError: .*; copy it again"):
+        load_upstream("hf_hubert_custom", str(cut))
+    (pickled / "model.safetensors").unlink()
+    (pickled / "pytorch_model.bin").write_bytes(pickle.dumps({"a": print}))
+    with pytest.raises(ConfError, match=rf"^ckpt {pickled}: .*pickle of more than weights"):
+        load_upstream("hf_hubert_custom", str(pickled))
