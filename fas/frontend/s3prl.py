@@ -54,7 +54,7 @@ def load_upstream(name: str, ckpt: str | None) -> torch.nn.Module:
     local = ckpt is not None and (name.startswith("hf_") or not remote)
     if local:
         ckpt = str(_local(name, ckpt))
-    with _offline(local), warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+    with _alone(local), warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
         from s3prl.util.download import set_dir
 
@@ -177,11 +177,11 @@ def _strict(ckpt: str | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _offline(on: bool) -> Iterator[None]:
-    """Hold HuggingFace's clients off the network."""
-    before = os.environ.get("HF_HUB_OFFLINE")
+def _alone(on: bool) -> Iterator[None]:
+    """Hold HuggingFace's clients off the network, and torch to weights for upstreams (TERA's) that load any pickle."""
+    before = {name: os.environ.get(name) for name in ("HF_HUB_OFFLINE", "TORCH_FORCE_WEIGHTS_ONLY_LOAD")}
     if on:
-        os.environ["HF_HUB_OFFLINE"] = "1"
+        os.environ.update(dict.fromkeys(before, "1"))
         import huggingface_hub.constants
 
         huggingface_hub.constants.HF_HUB_OFFLINE = True
@@ -189,7 +189,8 @@ def _offline(on: bool) -> Iterator[None]:
         yield
     finally:
         if on:
-            huggingface_hub.constants.HF_HUB_OFFLINE = before == "1"
-            os.environ.pop("HF_HUB_OFFLINE")
-            if before is not None:
-                os.environ["HF_HUB_OFFLINE"] = before
+            huggingface_hub.constants.HF_HUB_OFFLINE = before["HF_HUB_OFFLINE"] == "1"
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value

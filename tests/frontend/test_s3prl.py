@@ -264,3 +264,21 @@ def test_folders_of_something_else(checkpoints: dict[str, Path], tmp_path: Path)
     (pickled / "pytorch_model.bin").write_bytes(pickle.dumps({"a": print}))
     with pytest.raises(ConfError, match=rf"^ckpt {pickled}: .*pickle of more than weights"):
         load_upstream("hf_hubert_custom", str(pickled))
+
+
+class Harm:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path):
+        self.folder = str(folder)
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (self.folder,)
+
+
+@pytest.mark.parametrize("name", ["wavlm_local", "tera_local", "distiller_local"])
+def test_no_code_of_a_checkpoint_is_run(name: str, tmp_path: Path) -> None:
+    torch.save({"Config": Harm(tmp_path / "harm")}, tmp_path / "my.pt")
+    with pytest.raises(ConfError, match="a pickle of more than weights, which is not loaded"):
+        load_upstream(name, str(tmp_path / "my.pt"))
+    assert not (tmp_path / "harm").exists() and "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
