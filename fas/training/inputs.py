@@ -69,6 +69,8 @@ def data_digest(streams: dict[str, Any], feats: dict[str, Path], sets: list[Path
         parts.append(head(directory).labels)
         for stream in streams.values():
             kind, _, below = str(stream["feats"]).partition("/")
+            if kind == "semantic" and kind not in feats:
+                raise ConfError(f"feats: {stream['feats']}: has no encoder; name the encoder's conf, --semantic-conf")
             folder = feats.get(kind, Path(kind)) / datadir.home(directory).name / (below or ".")
             parts.append(features_digest(kind, folder))
     return stamp.digest(*parts)

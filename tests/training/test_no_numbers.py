@@ -89,6 +89,11 @@ def train(made: Path, program: Callable[..., Done]) -> Callable[..., Done]:
     return go
 
 
+def test_a_semantic_stream_without_its_encoder_names_the_option(train: Callable[..., Done]) -> None:
+    done = train(CONF.replace("feats: ssl", "feats: semantic"))
+    assert done.error == "feats: semantic: has no encoder; name the encoder's conf, --semantic-conf"
+
+
 def test_a_loss_that_is_no_number_stops(made: Path, train: Callable[..., Done]) -> None:
     done = train(CONF.replace("1.0e-2", "1.0e+30"))
     assert "exp/seed1: the " in done.error and "no model was written. Lower lr (it is 1e+30)" in done.error
