@@ -17,6 +17,7 @@ from fas.errors import ConfError
 from fas.frontend import Encoded, FunASRConf, fetch
 from fas.frontend.loader import Loader
 
+ROOT = Path(__file__).resolve().parents[2]
 HOP = 320  # samples a frame
 SHORTEST = 1600  # samples
 FILES = ("*.yaml", "*.pt", "*.txt")  # of a checkpoint, beside *.json
@@ -32,8 +33,9 @@ class FunASRFrontend:
     def __init__(self, settings: FunASRConf, device: str, allow_pipes: bool = False):
         if importlib.util.find_spec("funasr") is None:
             raise ConfError(
-                f"kind: funasr: FunASR is not installed; {sys.executable} -m uv pip install --no-deps "
-                "-r requirements-funasr.txt"
+                f"kind: funasr: FunASR is not installed in {sys.executable}; make an environment of your own with "
+                f"{ROOT}/requirements.txt in it, there python -m uv pip install --no-deps -r "
+                f"{ROOT}/requirements-funasr.txt, and set FAS_PYTHON to its python"
             )
         self.settings, self.allow_pipes = settings, allow_pipes
         self.model = load(fetch.model_folder(settings.model, settings.revision, FILES), device)
