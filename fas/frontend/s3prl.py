@@ -25,6 +25,7 @@ from fas.frontend.hf_audio import UNUSED
 from fas.frontend.neural import NeuralFrontend
 
 RECEPTIVE, HOP = 400, 320  # samples that a frame of wav2vec 2.0 and its kin sees, and steps
+OWN = ("_local", "_custom", "_url")  # upstreams that take a checkpoint; the others pass one over in silence
 
 
 class S3PRLFrontend(NeuralFrontend):
@@ -50,6 +51,8 @@ def load_upstream(name: str, ckpt: str | None) -> torch.nn.Module:
     A checkpoint that lies on disk is the only thing touched: the hubs are switched off while it loads.
     Raises ConfError for an unknown name, and for a checkpoint that is missing or not complete, and FetchError.
     """
+    if ckpt is not None and not name.endswith(OWN):
+        raise ConfError(f"upstream {name!r} has weights of its own; leave ckpt out, or name {name}_local or the like")
     remote = name.endswith("_url") or (ckpt or "").startswith(("http://", "https://"))
     local = ckpt is not None and (name.startswith("hf_") or not remote)
     if local:
@@ -60,7 +63,7 @@ def load_upstream(name: str, ckpt: str | None) -> torch.nn.Module:
 
         set_dir(fetch.cache() / "s3prl")
         make = find_upstream(name)
-        if name.endswith(("_local", "_custom", "_url")) and ckpt is None:
+        if name.endswith(OWN) and ckpt is None:
             raise ConfError(f"upstream {name!r} needs a ckpt in its conf: the path (or URL) of your checkpoint")
         try:
             with torch.serialization.safe_globals([argparse.Namespace]), _strict(ckpt):

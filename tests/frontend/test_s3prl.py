@@ -146,6 +146,8 @@ def test_jobs_and_arks(small: DataDir, tmp_path: Path, checkpoints: dict[str, Pa
 def test_errors_name_the_cure(tmp_path: Path, checkpoints: dict[str, Path]) -> None:
     with pytest.raises(ConfError, match=r"near: .*wavlm"):
         load_upstream("wavlm_larg", None)
+    with pytest.raises(ConfError, match="upstream 'hubert_base' has weights of its own; leave ckpt out"):
+        load_upstream("hubert_base", str(checkpoints["wavlm_local"]))
     with pytest.raises(ConfError, match="needs a ckpt"):
         load_upstream("hf_hubert_custom", None)
     with pytest.raises(ConfError, match=r"ckpt .*nowhere: no such folder.*nothing was looked up"):
