@@ -52,7 +52,7 @@ def load_upstream(name: str, ckpt: str | None) -> torch.nn.Module:
     Raises ConfError for an unknown name, and for a checkpoint that is missing or not complete, and FetchError.
     """
     if ckpt is not None and not name.endswith(OWN):
-        raise ConfError(f"upstream {name!r} has weights of its own; leave ckpt out, or name {name}_local or the like")
+        raise ConfError(f"upstream {name!r} has weights of its own; leave ckpt out, or take a ..._local or ..._custom")
     remote = name.endswith("_url") or (ckpt or "").startswith(("http://", "https://"))
     local = ckpt is not None and (name.startswith("hf_") or not remote)
     if local:
