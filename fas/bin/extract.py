@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from fas import cli, frontend, stamp
+from fas.errors import ConfError, FetchError
 from fas.features import stage
 
 LOADERS = {"ssl": frontend.load_ssl_conf, "whisper": frontend.load_whisper_conf, "text": frontend.load_text_conf}
@@ -42,7 +43,10 @@ def run() -> None:
         from fas.features import extract
         from fas.frontend.build import build
 
-        encoder = build(settings, args.model, allow_pipes=args.allow_pipes)
+        try:
+            encoder = build(settings, args.model, allow_pipes=args.allow_pipes)
+        except (ConfError, FetchError) as e:
+            raise type(e)(f"{args.conf}: {e}") from None
         extract.run_job(encoder, settings, data, args.out, args.job, inputs)
     elif args.action == "merge":
         from fas.features import extract

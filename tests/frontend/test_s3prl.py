@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fas import threads
+from fas.bin import extract
 from fas.data import audio, tables
 from fas.data.datadir import DataDir
 from fas.errors import ConfError, FetchError
@@ -141,6 +142,17 @@ def test_jobs_and_arks(small: DataDir, tmp_path: Path, checkpoints: dict[str, Pa
     conf.write_text(conf.read_text().replace("layer: 2", "layer: 1"))
     done = run(*check, "--conf", conf)
     assert done.returncode == 3 and "configuration" in done.stderr
+
+
+def test_a_layer_that_is_not_there_names_the_conf(
+    small: DataDir, tmp_path: Path, checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = tmp_path / "my.yaml"
+    conf.write_text(f"kind: s3prl\nupstream: hf_hubert_custom\nckpt: {checkpoints['hf_hubert_custom']}\nlayer: 5\n")
+    arguments = ["--conf", conf, "--data", tmp_path / "data", "--out", tmp_path / "out", "--job", "1"]
+    monkeypatch.setattr(sys, "argv", ["extract", "ssl", "job", *map(str, arguments)])
+    with pytest.raises(ConfError, match=rf"^{conf}: layer 5: the encoder has layers 0 to 3"):
+        extract.run()
 
 
 def test_errors_name_the_cure(tmp_path: Path, checkpoints: dict[str, Path]) -> None:
