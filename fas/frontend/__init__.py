@@ -208,6 +208,8 @@ def _check(built: Any, path: Path) -> None:
         value = getattr(built, key, None)
         if value is not None and value <= 0:
             raise ConfError(f"{path}: {key} must be a number above 0, not {value!r}")
+    if getattr(built, "margin", 0) < 0:
+        raise ConfError(f"{path}: margin must be 0 or more, not {built.margin!r}: it would cut off the end")
     named = {"layer": getattr(built, "layer", None)} | getattr(built, "blocks", {})
     for key, layer in named.items():
         if layer == []:

@@ -70,6 +70,7 @@ def test_other_weights_below_home_are_another_encoder(
         ({"kind": "mingtok", "model": "x", "batch_seconds": math.nan}, "batch_seconds must be .*finite.*, not nan"),
         ({"kind": "mingtok", "model": "x", "batch_seconds": math.inf}, "batch_seconds must be .*finite.*, not inf"),
         ({"kind": "funasr", "model": "x", "trim_db": -5}, "trim_db must be a number above 0, not -5"),
+        ({"kind": "whisper", "model": "x", "layer": 2, "margin": -1}, "margin must be 0 or more, not -1"),
         ({"kind": "s3prl", "upstream": "x", "layer": []}, r"layer must name a layer at least, not \[\]"),
         ({"kind": "transformers", "model": "x", "layer": []}, r"layer must name a layer at least, not \[\]"),
         ({"kind": "whisper", "model": "x", "layer": []}, r"layer must name a layer at least, not \[\]"),
