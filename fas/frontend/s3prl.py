@@ -141,8 +141,8 @@ def _local(name: str, ckpt: str) -> Path:
 
 
 def _whole(kind: type, ckpt: str) -> nn.Module:
-    """The transformers model of a checkpoint once more, now with word of what it lacks. Raises ConfError."""
-    model, found = kind.from_pretrained(ckpt, output_loading_info=True)
+    """The transformers model of a checkpoint once more, in float32 and with word of what it lacks. Raises ConfError."""
+    model, found = kind.from_pretrained(ckpt, dtype=torch.float32, output_loading_info=True)
     _nothing_missing(ckpt, [k for k in found["missing_keys"] if not k.endswith(UNUSED)])
     above = sorted(k for k in found["unexpected_keys"] if re.search(r"\bencoder\.layers\.\d", k))
     if above:

@@ -202,6 +202,14 @@ def test_weights_that_a_checkpoint_lacks_are_not_drawn(
         load_upstream("hf_hubert_custom", ckpt)
 
 
+def test_a_checkpoint_in_half_precision_is_heard_in_full(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    ckpt = Path(edited(checkpoints["hf_hubert_custom"], tmp_path / "half", {"dtype": "float16"}))
+    weights = {k: v.half() for k, v in load_file(ckpt / "model.safetensors").items()}
+    save_file(weights, ckpt / "model.safetensors", metadata={"format": "pt"})
+    frames = S3PRLFrontend(S3PRLConf("hf_hubert_custom", ckpt=str(ckpt)), "cpu").frames([np.ones(8000, np.float32)])
+    assert frames[0].dtype == torch.float32
+
+
 def test_a_weight_that_no_frame_needs_may_be_missing(checkpoints: dict[str, Path], tmp_path: Path) -> None:
     load_upstream("hf_hubert_custom", edited(checkpoints["hf_hubert_custom"], tmp_path / "h", {}, "masked_spec_embed"))
 
