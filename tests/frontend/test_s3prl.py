@@ -235,13 +235,8 @@ def test_a_relative_folder_that_is_not_there_is_looked_up_by_its_own_name_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked = []
-
-    def refuse(name: str, *_: object) -> None:
-        asked.append(name)
-        raise OSError("no network")
-
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fetch, "_snapshot", refuse)
+    monkeypatch.setattr(fetch, "_snapshot", lambda name, *_: asked.append(name) or Path("/nowhere").stat())
     with pytest.raises(FetchError, match=r"ckpt models/none: could not be fetched .* no such folder is here"):
         load_upstream("hf_hubert_custom", "models/none")
     assert asked == ["models/none"]
@@ -265,10 +260,7 @@ def test_a_checkpoint_by_hub_name_is_loaded_from_where_it_was_fetched_to(
 )
 def test_files_of_something_else(name: str, content: bytes | dict, says: str, tmp_path: Path) -> None:
     ckpt = tmp_path / "my.pt"
-    if isinstance(content, dict):
-        torch.save(content, ckpt)
-    else:
-        ckpt.write_bytes(content)
+    ckpt.write_bytes(content) if isinstance(content, bytes) else torch.save(content, ckpt)
     with pytest.raises(ConfError, match=rf"^ckpt {ckpt}: upstream {name} can't load it \(.*{says}.*\); copy it again"):
         load_upstream(name, str(ckpt))
 
@@ -289,18 +281,16 @@ def test_folders_of_something_else(checkpoints: dict[str, Path], tmp_path: Path)
 
 
 class Harm:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder: Path):
-        self.folder = str(folder)
+    """Makes a folder, in the working one, when it is unpickled."""
 
     def __reduce__(self) -> tuple:
-        return os.mkdir, (self.folder,)
+        return os.mkdir, ("harm",)
 
 
 @pytest.mark.parametrize("name", ["wavlm_local", "tera_local", "distiller_local"])
-def test_no_code_of_a_checkpoint_is_run(name: str, tmp_path: Path) -> None:
-    torch.save({"Config": Harm(tmp_path / "harm")}, tmp_path / "my.pt")
+def test_no_code_of_a_checkpoint_is_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"Config": Harm()}, tmp_path / "my.pt")
     with pytest.raises(ConfError, match="a pickle of more than weights, which is not loaded"):
         load_upstream(name, str(tmp_path / "my.pt"))
     assert not (tmp_path / "harm").exists() and "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
