@@ -80,8 +80,9 @@ class TransformersFrontend(NeuralFrontend):
             self.frame_shift = self.latents.frame_shift(config)
             self.ready(batches=False)
         elif hasattr(config, "conv_stride"):
-            self.frame_shift = math.prod(config.conv_stride) / self.rate
-            self.ready()
+            squeeze = getattr(config, "squeeze_factor", 1)  # frames that one of SEW's layers is the mean of
+            self.frame_shift = math.prod(config.conv_stride) * squeeze / self.rate
+            self.ready(batches=squeeze == 1)  # its mask lets in a last mean that is half padding
         else:
             self.ready()
             self.frame_shift = self._measured_shift()

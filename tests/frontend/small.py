@@ -46,10 +46,11 @@ def _speech(kind: str, layers: bool) -> tuple[object, object]:
         "data2vec": (t.Data2VecAudioConfig, t.Data2VecAudioModel),
         "unispeech_sat": (t.UniSpeechSatConfig, t.UniSpeechSatModel),
         "sew": (t.SEWConfig, t.SEWModel),
+        "sew_d": (t.SEWDConfig, t.SEWDModel),
     }
     config, model = makes[kind]
     sizes = WAV2VEC2 | (LARGE if layers and kind != "data2vec" else {})
-    if kind == "sew":
+    if kind.startswith("sew"):
         sizes = {k: v for k, v in sizes.items() if k != "conv_dim"} | {
             "conv_dim": (16,) * 7, "conv_kernel": (10, 3, 3, 3, 3, 2, 2), "conv_stride": (5, 2, 2, 2, 2, 2, 2),
         }  # fmt: skip

@@ -37,7 +37,7 @@ def frontend(folder: Path, **settings: object) -> TransformersFrontend:
     return TransformersFrontend(TransformersConf(str(folder), dtype="float32", **settings), "cpu")
 
 
-@pytest.mark.parametrize("name", [*small.SPEECH, "hubert_large", "w2v_bert"])
+@pytest.mark.parametrize("name", [*small.SPEECH, "sew_d", "hubert_large", "w2v_bert"])
 def test_hidden_states_are_those_of_the_library(name: str, checkpoint: Checkpoint) -> None:
     folder, sound = checkpoint(name), small.sound(0.9)
     model, extractor = AutoModel.from_pretrained(folder).eval(), AutoFeatureExtractor.from_pretrained(folder)
@@ -53,7 +53,8 @@ def test_hidden_states_are_those_of_the_library(name: str, checkpoint: Checkpoin
         made = frontend(folder, layer=layer)
         with threads.one():
             assert torch.equal(made.frames([sound])[0], expected[0])
-        assert abs(made.frame_shift - 0.02) < 1e-9
+        assert abs(made.frame_shift - (0.04 if name.startswith("sew") else 0.02)) < 1e-9
+        assert abs(len(made.frames([small.sound(4)])[0]) - 4 / made.frame_shift) < 2
 
 
 def own_call(name: str, model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -130,8 +131,9 @@ def test_a_pass_that_is_too_large_is_halved(checkpoint: Checkpoint, monkeypatch:
 
 
 def test_an_encoder_that_hears_padding_takes_no_batch(checkpoint: Checkpoint) -> None:
-    with pytest.raises(ConfError, match="data2vec-audio takes one utterance at a time"):
-        frontend(checkpoint("data2vec"), batch_seconds=8)
+    for name in ("data2vec-audio", "sew"):
+        with pytest.raises(ConfError, match=f"{name} takes one utterance at a time"):
+            frontend(checkpoint(name.removesuffix("-audio")), batch_seconds=8)
 
 
 def test_precision(checkpoint: Checkpoint) -> None:
