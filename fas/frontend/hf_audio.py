@@ -91,7 +91,7 @@ class TransformersFrontend(NeuralFrontend):
         if self.family == "clap":
             frames = self._clap(samples[0])
             return [frames], [frames.shape[1]]
-        rows = [dict(self.extractor(s, sampling_rate=self.rate, return_tensors="pt")) for s in samples]
+        rows = [dict(self._extract(s)) for s in samples]
         inputs = {k: v.to(self.device) for k, v in (rows[0] if len(rows) == 1 else pad(rows)).items()}
         if self.latents:
             hidden = [self.latents.call(self.model, inputs)]
@@ -103,13 +103,17 @@ class TransformersFrontend(NeuralFrontend):
             return hidden, [int(self.model._get_feat_extract_output_lengths(len(s))) for s in samples]
         return hidden, [row["input_features"].shape[1] for row in rows]
 
+    def _extract(self, samples: np.ndarray) -> Any:
+        """What the checkpoint's extractor makes of them, in float32 whatever the model computes in."""
+        with torch.autocast("cpu", enabled=False):
+            return self.extractor(samples, sampling_rate=self.rate, return_tensors="pt")
+
     def _clap(self, samples: np.ndarray) -> Tensor:
         """(1, T, D): consecutive windows of 10 s, each repeated to 10 s by the library, and of each its own share."""
         window, made = self.extractor.nb_max_samples, []
         for first in range(0, len(samples), window):
             piece = samples[first : first + window]
-            inputs = self.extractor(piece, sampling_rate=self.rate, return_tensors="pt").to(self.device)
-            frames = self.latents.call(self.model, dict(inputs))
+            frames = self.latents.call(self.model, dict(self._extract(piece).to(self.device)))
             made.append(frames[:, : math.ceil(len(piece) / window * frames.shape[1])])
         return torch.cat(made, 1)
 

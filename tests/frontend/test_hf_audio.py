@@ -14,6 +14,7 @@ from transformers import AutoFeatureExtractor, AutoModel
 from fas import threads
 from fas.errors import ConfError, FetchError
 from fas.frontend import TransformersConf
+from fas.frontend import precision as precisions
 from fas.frontend.hf_audio import TransformersFrontend
 from tests.frontend import small
 
@@ -145,6 +146,19 @@ def test_precision(checkpoint: Checkpoint) -> None:
         assert made.precision == precision
         off = (made.frames([sound])[0].float() - exact).abs()
         assert 0 < float(off.mean() / exact.abs().mean()) < 0.1
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_what_goes_in_is_made_in_float32(precision: str, checkpoint: Checkpoint) -> None:
+    """XCodec2's extractor is torch's own, whose logarithms of powers half the bits don't hold."""
+    made, sound = frontend(checkpoint("xcodec2"), output="latents", precision=precision), small.sound(0.5)
+    exact = frontend(checkpoint("xcodec2"), output="latents")
+    with precisions.autocast(precision, "cpu"):
+        inputs = made._extract(sound)
+    for key, expected in exact._extract(sound).items():
+        assert torch.equal(inputs[key], expected)
+    found = made.frames([sound])[0]
+    assert found.shape == exact.frames([sound])[0].shape and torch.isfinite(found).all()
 
 
 def test_what_a_checkpoint_can_not_give(checkpoint: Checkpoint, tmp_path: Path) -> None:
