@@ -55,7 +55,7 @@ class TransformersConf:
     """An audio encoder of transformers, by hub name (at a revision) or folder.
 
     output: hidden, the states of `layer` as in S3PRLConf, or latents, the frames of a codec and of CLAP, as
-    fas.frontend.hf_audio says for each; sample_rate: Hz, the checkpoint's own if None.
+    fas.frontend.hf_latents says for each; sample_rate: Hz, the checkpoint's own if None.
     """
 
     model: str

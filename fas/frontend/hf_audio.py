@@ -5,9 +5,6 @@ consecutive windows of 10 s. Code that comes with a checkpoint is never run.
 """
 
 import math
-import pickle
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,49 +14,9 @@ from torch import Tensor, nn
 
 from fas.errors import ConfError
 from fas.frontend import TransformersConf, fetch
+from fas.frontend.hf_checkpoint import load
+from fas.frontend.hf_latents import LATENTS
 from fas.frontend.neural import NeuralFrontend, noise
-
-CLAP_STEPS = 32  # columns of its image of 10 s
-
-UNUSED = ("masked_spec_embed", "num_batches_tracked")  # weights that frames don't need, and some checkpoints lack
-
-
-@dataclass(frozen=True)
-class Latents:
-    """How a codec gives latents: (model, its inputs) -> (B, T, D); the part of the model asked; config -> s a frame."""
-
-    call: Callable[[nn.Module, dict[str, Tensor]], Tensor]
-    part: str
-    frame_shift: Callable[[Any], float]
-
-
-def _hop(config: Any) -> float:
-    ratios = getattr(config, "downsampling_ratios", None) or config.upsampling_ratios
-    return math.prod(ratios) / getattr(config, "sampling_rate", 24_000)
-
-
-def _encoder(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
-    """Before quantisation: (B, D, T) of the encoder."""
-    return model.encoder(inputs["input_values"]).transpose(1, 2)
-
-
-def _columns(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
-    """(B, D, bands, T) -> (B, T, bands * D)."""
-    return model(**inputs).last_hidden_state.permute(0, 3, 2, 1).flatten(2)
-
-
-LATENTS = {
-    "xcodec2": Latents(lambda m, x: m.encode(**x, output_latents=True).latents.transpose(1, 2), "", _hop),
-    "vibevoice_acoustic_tokenizer": Latents(
-        lambda m, x: m.encode(x["input_values"], sample=False).latents, "encoder", _hop
-    ),
-    "encodec": Latents(_encoder, "encoder", _hop),
-    "dac": Latents(_encoder, "encoder", _hop),
-    "mimi": Latents(
-        lambda m, x: m.encoder(x["input_values"]).latents.transpose(1, 2), "encoder", lambda c: 1 / c.frame_rate
-    ),
-    "clap": Latents(_columns, "audio_model", lambda _: 10 / CLAP_STEPS),
-}
 
 
 class TransformersFrontend(NeuralFrontend):
@@ -152,40 +109,3 @@ def pad(rows: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         ones = [torch.ones(row[key].shape[1], dtype=torch.long) for row in rows]
         made["attention_mask"] = nn.utils.rnn.pad_sequence(ones, batch_first=True)
     return made
-
-
-def load(folder: Path) -> tuple[Any, nn.Module]:
-    """The feature extractor and the model of a checkpoint in float32. Raises ConfError for what can't be one."""
-    from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()  # what is missing is an error below
-    local = {"local_files_only": True, "trust_remote_code": False}
-    for needed in ("config.json", "preprocessor_config.json"):
-        if not (folder / needed).is_file():
-            raise ConfError(f"model {folder}: {needed} is missing; copy it from where the model came from")
-    try:
-        config = AutoConfig.from_pretrained(folder, **local)
-        extractor = AutoFeatureExtractor.from_pretrained(folder, **local)
-        model, found = AutoModel.from_pretrained(
-            folder, config=config, dtype=torch.float32, output_loading_info=True, **local
-        )
-    except pickle.UnpicklingError as e:
-        raise ConfError(f"model {folder}: holds a pickle of more than weights; not loaded ({_line(e)})") from None
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as e:
-        raise ConfError(f"model {folder}: is no checkpoint of transformers' audio encoders ({_line(e)})") from None
-    part = LATENTS[config.model_type].part if config.model_type in LATENTS else ""
-    missing = [k for k in found["missing_keys"] if k.startswith(part) and not k.endswith(UNUSED)]
-    if missing:
-        raise ConfError(
-            f"model {folder}: config.json names {type(model).__name__}, whose {missing[0]} ({len(missing)} such) is "
-            "not in its weights: they are of another model"
-        )
-    if not hasattr(extractor, "sampling_rate"):
-        raise ConfError(f"model {folder}: is no audio encoder (its preprocessor_config.json has no sampling_rate)")
-    return extractor, model
-
-
-def _line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0][:200]

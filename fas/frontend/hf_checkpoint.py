@@ -1,0 +1,50 @@
+"""An audio encoder of transformers as it lies in a folder: its extractor and model, or what is wrong with them."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from fas.errors import ConfError
+from fas.frontend.hf_latents import LATENTS
+
+UNUSED = ("masked_spec_embed", "num_batches_tracked")  # weights that frames don't need, and some checkpoints lack
+
+
+def load(folder: Path) -> tuple[Any, nn.Module]:
+    """The feature extractor and the model of a checkpoint in float32. Raises ConfError for what can't be one."""
+    from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what is missing is an error below
+    local = {"local_files_only": True, "trust_remote_code": False}
+    for needed in ("config.json", "preprocessor_config.json"):
+        if not (folder / needed).is_file():
+            raise ConfError(f"model {folder}: {needed} is missing; copy it from where the model came from")
+    try:
+        config = AutoConfig.from_pretrained(folder, **local)
+        extractor = AutoFeatureExtractor.from_pretrained(folder, **local)
+        model, found = AutoModel.from_pretrained(
+            folder, config=config, dtype=torch.float32, output_loading_info=True, **local
+        )
+    except pickle.UnpicklingError as e:
+        raise ConfError(f"model {folder}: holds a pickle of more than weights; not loaded ({_line(e)})") from None
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as e:
+        raise ConfError(f"model {folder}: is no checkpoint of transformers' audio encoders ({_line(e)})") from None
+    part = LATENTS[config.model_type].part if config.model_type in LATENTS else ""
+    missing = [k for k in found["missing_keys"] if k.startswith(part) and not k.endswith(UNUSED)]
+    if missing:
+        raise ConfError(
+            f"model {folder}: config.json names {type(model).__name__}, whose {missing[0]} ({len(missing)} such) is "
+            "not in its weights: they are of another model"
+        )
+    if not hasattr(extractor, "sampling_rate"):
+        raise ConfError(f"model {folder}: is no audio encoder (its preprocessor_config.json has no sampling_rate)")
+    return extractor, model
+
+
+def _line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0][:200]
