@@ -28,21 +28,19 @@ class TransformersFrontend(NeuralFrontend):
         self.extractor, self.model = load(folder)
         config = self.model.config
         self.family, self.rate = config.model_type, self.extractor.sampling_rate
-        _check(settings, folder, config, self.rate)
+        _check(settings, folder, config, self.extractor)
         self.latents = LATENTS[self.family] if settings.output == "latents" else None
         self.layer = -1 if settings.layer is None else settings.layer
         if self.family == "clap":
             self.model = self.model.audio_model
+        squeeze = getattr(config, "squeeze_factor", 1)  # frames that one of SEW's layers is the mean of
+        self.ready(batches=not self.latents and squeeze == 1)  # SEW's mask lets in a mean that is half padding
         if self.latents:
-            self.frame_shift = self.latents.frame_shift(config)
-            self.ready(batches=False)
+            self.frame_shift = self._measured_shift(self.latents.frame_shift(config))
         elif hasattr(config, "conv_stride"):
-            squeeze = getattr(config, "squeeze_factor", 1)  # frames that one of SEW's layers is the mean of
-            self.frame_shift = math.prod(config.conv_stride) * squeeze / self.rate
-            self.ready(batches=squeeze == 1)  # its mask lets in a last mean that is half padding
+            self.frame_shift = self._measured_shift(math.prod(config.conv_stride) * squeeze / self.rate)
         else:
-            self.ready()
-            self.frame_shift = self._measured_shift()
+            self.frame_shift = self._measured_shift(None)
 
     def states(self, samples: list[np.ndarray]) -> tuple[list[Tensor], list[int]]:
         if self.family == "clap":
@@ -74,22 +72,34 @@ class TransformersFrontend(NeuralFrontend):
             made.append(frames[:, : math.ceil(len(piece) / window * frames.shape[1])])
         return torch.cat(made, 1)
 
-    def _measured_shift(self) -> float:
-        """Seconds a frame, of an encoder whose conf doesn't say it. Raises ConfError where frames don't follow time."""
+    def _measured_shift(self, claimed: float | None) -> float:
+        """Seconds a frame: what the checkpoint claims, if frames come so. Raises ConfError where they don't, and, of an
+        encoder whose conf claims nothing, where they don't follow time."""
         counts = [len(self.frames([noise(seconds, self.rate)])[0]) for seconds in (1, 3)]
+        made, said = counts[1] - counts[0], f"{counts[0]} frames of 1 s, {counts[1]} of 3 s"
+        if claimed is not None:
+            if abs(made - 2 / claimed) > 1.5:  # less is rounding at both ends
+                raise ConfError(
+                    f"model {self.settings.model}: claims {1 / claimed:.4g} frames a second and gives {said}; its "
+                    "config.json and preprocessor_config.json are not of one model: copy both from where it came from"
+                )
+            return claimed
         again = [self.frames([noise(1, self.rate)])[0] for _ in range(2)]
         if not torch.equal(*again):
             raise ConfError(f"{self.family}: draws at random, two calls differ; take another encoder")
-        if counts[1] - counts[0] < 4 or counts[1] > 3.2 * counts[0]:
-            raise ConfError(
-                f"{self.family}: its states are no frames in time ({counts[0]} of 1 s, {counts[1]} of 3 s); "
-                "Whisper is kind: whisper"
-            )
-        return 2 / (counts[1] - counts[0])
+        if made < 4 or counts[1] > 3.2 * counts[0]:
+            raise ConfError(f"{self.family}: its states are no frames in time ({said}); Whisper is kind: whisper")
+        return 2 / made
 
 
-def _check(settings: TransformersConf, folder: Path, config: Any, rate: int) -> None:
-    """What a conf asks of a checkpoint that it hasn't. Raises ConfError."""
+def _check(settings: TransformersConf, folder: Path, config: Any, extractor: Any) -> None:
+    """What a conf asks of a checkpoint that it hasn't, and what its two files say differently. Raises ConfError."""
+    rate, own = extractor.sampling_rate, getattr(config, "sampling_rate", extractor.sampling_rate)
+    if rate != own:
+        raise ConfError(
+            f"model {folder}: sampling_rate is {rate} in preprocessor_config.json and {own} in config.json; "
+            "copy both from where the model came from"
+        )
     if settings.sample_rate not in (None, rate):
         raise ConfError(f"sample_rate {settings.sample_rate}: {folder} takes {rate} Hz alone; set that or nothing")
     known = config.model_type in LATENTS
@@ -97,8 +107,14 @@ def _check(settings: TransformersConf, folder: Path, config: Any, rate: int) -> 
         raise ConfError(f"output: latents: {config.model_type} is no codec ({', '.join(LATENTS)}); set output: hidden")
     if settings.output == "hidden" and known:
         raise ConfError(f"output: hidden: {config.model_type} has no hidden states in time; set output: latents")
-    if getattr(config, "audio_channels", 1) != 1 or getattr(config, "chunk_length_s", None):
+    stereo = getattr(config, "audio_channels", 1) != 1 or (known and extractor.feature_size == 2)
+    if stereo or any(getattr(said, "chunk_length_s", None) for said in (config, extractor)):
         raise ConfError(f"{folder}: takes stereo or chunks; take its variant of one channel (facebook/encodec_24khz)")
+    if getattr(extractor, "nb_max_samples", 10 * rate) != 10 * rate:
+        raise ConfError(
+            f"model {folder}: nb_max_samples {extractor.nb_max_samples} of preprocessor_config.json is no window of "
+            f"10 s, which its encoder hears; set {10 * rate}"
+        )
 
 
 def pad(rows: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -1,0 +1,82 @@
+"""Checkpoints of transformers that were cut off, edited or mixed up are errors that say what to do."""
+
+import json
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fas.errors import ConfError
+from fas.frontend import TransformersConf
+from fas.frontend.hf_audio import TransformersFrontend
+from tests.frontend import small
+
+pytestmark = pytest.mark.usefixtures("no_network")
+Copy = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """A copy of its own of a small checkpoint."""
+    made: dict[str, Path] = {}
+
+    def make(name: str) -> Path:
+        if name not in made:
+            made[name] = small.transformers_checkpoint(name, tmp_path_factory.mktemp("ckpt") / name)
+        return Path(shutil.copytree(made[name], tmp_path_factory.mktemp("copy") / name))
+
+    return make
+
+
+def edit(folder: Path, file: str = "preprocessor_config.json", **values: object) -> Path:
+    path = folder / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    return folder
+
+
+def load(folder: Path, output: str = "hidden", **settings: object) -> TransformersFrontend:
+    return TransformersFrontend(TransformersConf(str(folder), output=output, dtype="float32", **settings), "cpu")
+
+
+def test_a_checkpoint_of_something_else(copy: Copy) -> None:
+    other = copy("hubert")
+    described = json.loads((other / "config.json").read_text())
+    for key, value, says in (
+        ("num_hidden_layers", 4, r"are of another model"),
+        ("model_type", "bert", r"BertModel.* are of another model"),
+        ("model_type", "nothing", "is no checkpoint of transformers' audio encoders"),
+        ("hidden_size", 64, "is no checkpoint of transformers' audio encoders"),
+    ):
+        (other / "config.json").write_text(json.dumps(described | {key: value}))
+        with pytest.raises(ConfError, match=says):
+            load(other)
+    (other / "config.json").write_text(json.dumps(described))
+    (other / "model.safetensors").unlink()
+    with pytest.raises(ConfError, match=str(other)):
+        load(other)
+    (other / "pytorch_model.bin").write_bytes(pickle.dumps({"weight": print}))
+    with pytest.raises(ConfError, match="pickle"):
+        load(other)
+    (other / "preprocessor_config.json").unlink()
+    with pytest.raises(ConfError, match=r"preprocessor_config\.json is missing"):
+        load(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "says"),
+    [
+        ("encodec", {"sampling_rate": 16_000}, r"sampling_rate is 16000 in preprocessor_config.* and 24000 in config"),
+        ("mimi", {"sampling_rate": 16_000}, "sampling_rate is 16000 in"),
+        ("xcodec2", {"sampling_rate": 24_000}, "sampling_rate is 24000 in"),
+        ("dac", {"sampling_rate": 44_100}, "sampling_rate is 44100 in"),
+        ("vibevoice", {"sampling_rate": 16_000}, r"claims 7\.5 frames a second and gives 5 frames of 1 s, 15 of 3 s"),
+        ("encodec", {"chunk_length_s": 1.0, "overlap": 0.01}, "takes stereo or chunks"),
+        ("encodec", {"feature_size": 2}, "takes stereo or chunks"),
+        ("clap", {"nb_max_samples": 240_000, "max_length_s": 5}, "nb_max_samples 240000 .* set 480000"),
+    ],
+)
+def test_an_extractor_of_another_model(name: str, values: dict, says: str, copy: Copy) -> None:
+    with pytest.raises(ConfError, match=says):
+        load(edit(copy(name), **values), "latents")
