@@ -1,6 +1,8 @@
 """An audio encoder of transformers as it lies in a folder: its extractor and model, or what is wrong with them."""
 
+import math
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +43,25 @@ def load(folder: Path) -> tuple[Any, nn.Module]:
             f"model {folder}: config.json names {type(model).__name__}, whose {missing[0]} ({len(missing)} such) is "
             "not in its weights: they are of another model"
         )
+    own = [k.removeprefix(f"{model.base_model_prefix}.") for k in found["unexpected_keys"]]  # beside a head it stays
+    if above := _above(model, [k for k in own if k.startswith(part)]):
+        raise ConfError(
+            f"model {folder}: its weights have {above}, and the layers of config.json end before it; copy both from "
+            "where the model came from (layer: chooses one below the last)"
+        )
     if not hasattr(extractor, "sampling_rate"):
         raise ConfError(f"model {folder}: is no audio encoder (its preprocessor_config.json has no sampling_rate)")
     return extractor, model
+
+
+def _above(model: nn.Module, unexpected: list[str]) -> str | None:
+    """Weights of a layer behind the last of a list of the model's; heads, which nobody calls, are no list's."""
+    lists = {name: len(m) for name, m in model.named_modules() if isinstance(m, nn.ModuleList)}
+    for key in sorted(unexpected):
+        for match in re.finditer(r"\.(\d+)\.", key):
+            if int(match[1]) >= lists.get(key[: match.start()], math.inf):
+                return key
+    return None
 
 
 def _line(error: BaseException) -> str:

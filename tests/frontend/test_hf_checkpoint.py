@@ -2,11 +2,15 @@
 
 import json
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import HubertConfig, HubertForCTC
 
 from fas.errors import ConfError
 from fas.frontend import TransformersConf
@@ -80,3 +84,27 @@ def test_a_checkpoint_of_something_else(copy: Copy) -> None:
 def test_an_extractor_of_another_model(name: str, values: dict, says: str, copy: Copy) -> None:
     with pytest.raises(ConfError, match=says):
         load(edit(copy(name), **values), "latents")
+
+
+@pytest.mark.parametrize("name", ["hubert", "encodec"])
+def test_weights_of_layers_that_the_conf_lacks(name: str, copy: Copy) -> None:
+    """Heads of a model that was tuned are let through."""
+    folder, latents = copy(name), "latents" if name in small.CODECS else "hidden"
+    weights = load_file(folder / "model.safetensors")
+    save_file(weights | {"lm_head.weight": torch.zeros(2, 2)}, folder / "model.safetensors", {"format": "pt"})
+    load(folder, latents)
+    last = next(k for k in sorted(weights) if re.match(r"encoder\.layers\.\d+\.", k))
+    above = re.sub(r"\d+", "16", last, count=1)
+    save_file(weights | {above: weights[last].clone()}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ConfError, match=rf"its weights have {re.escape(above)}, and the layers of config\.json end"):
+        load(folder, latents)
+
+
+@pytest.mark.parametrize("head", [False, True])
+def test_fewer_layers_than_weights(head: bool, copy: Copy) -> None:
+    folder = copy("hubert")
+    if head:
+        HubertForCTC(HubertConfig(**small.WAV2VEC2, vocab_size=4)).save_pretrained(folder)
+        load(folder)
+    with pytest.raises(ConfError, match=r"its weights have encoder\.layers\.2\."):
+        load(edit(folder, "config.json", num_hidden_layers=2))
