@@ -1,5 +1,6 @@
 """An audio encoder of transformers as it lies in a folder: its extractor and model, or what is wrong with them."""
 
+import json
 import math
 import pickle
 import re
@@ -23,9 +24,7 @@ def load(folder: Path) -> tuple[Any, nn.Module]:
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # what is missing is an error below
     local = {"local_files_only": True, "trust_remote_code": False}
-    for needed in ("config.json", "preprocessor_config.json"):
-        if not (folder / needed).is_file():
-            raise ConfError(f"model {folder}: {needed} is missing; copy it from where the model came from")
+    complain_of_missing(folder, "model")
     try:
         config = AutoConfig.from_pretrained(folder, **local)
         extractor = AutoFeatureExtractor.from_pretrained(folder, **local)
@@ -52,6 +51,28 @@ def load(folder: Path) -> tuple[Any, nn.Module]:
     if not hasattr(extractor, "sampling_rate"):
         raise ConfError(f"model {folder}: is no audio encoder (its preprocessor_config.json has no sampling_rate)")
     return extractor, model
+
+
+def complain_of_missing(folder: Path, key: str) -> None:
+    """A checkpoint has config.json and what describes its extractor. Raises ConfError that names the conf's key."""
+    needed = ["config.json"]
+    if not _describes_extractor(folder / "processor_config.json"):
+        needed.append("preprocessor_config.json")
+    for name in needed:
+        try:
+            json.loads((folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise ConfError(
+                f"{key} {folder}: {name} is missing or no JSON; copy it from where the model came from"
+            ) from None
+
+
+def _describes_extractor(path: Path) -> bool:
+    """Whether it is a processor's as transformers 5 saves it, with the extractor within and no file beside it."""
+    try:
+        return "feature_extractor" in json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False  # not there, or not read by the library either
 
 
 def _above(model: nn.Module, unexpected: list[str]) -> str | None:

@@ -5,7 +5,6 @@ import contextlib
 import difflib
 import importlib
 import importlib.util
-import json
 import os
 import pickle
 import re
@@ -21,7 +20,7 @@ from torch import nn
 
 from fas.errors import ConfError, FetchError
 from fas.frontend import S3PRLConf, fetch, out_of_memory
-from fas.frontend.hf_audio import UNUSED
+from fas.frontend.hf_checkpoint import UNUSED, complain_of_missing
 from fas.frontend.neural import NeuralFrontend
 
 RECEPTIVE, HOP = 400, 320  # samples that a frame of wav2vec 2.0 and its kin sees, and steps
@@ -130,13 +129,7 @@ def _local(name: str, ckpt: str) -> Path:
         folder = fetch.model_folder(ckpt, None)
     except (ConfError, FetchError) as e:
         raise type(e)(f"ckpt {str(e).removeprefix('model ')}") from None
-    for needed in ("config.json", "preprocessor_config.json"):
-        try:
-            json.loads((folder / needed).read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # without the second, s3prl would take another model's
-            raise ConfError(
-                f"ckpt {folder}: {needed} is missing or no JSON; copy it from where the model came from"
-            ) from None
+    complain_of_missing(folder, "ckpt")  # without an extractor's settings s3prl would take another model's
     return folder
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import HubertConfig, HubertForCTC
 
 from fas.errors import ConfError
-from fas.frontend import TransformersConf
+from fas.frontend import TransformersConf, digest
 from fas.frontend.hf_audio import TransformersFrontend
 from tests.frontend import small
 
@@ -108,3 +108,19 @@ def test_fewer_layers_than_weights(head: bool, copy: Copy) -> None:
         load(folder)
     with pytest.raises(ConfError, match=r"its weights have encoder\.layers\.2\."):
         load(edit(folder, "config.json", num_hidden_layers=2))
+
+
+def test_a_processor_of_transformers_5_has_the_extractor_within(copy: Copy) -> None:
+    folder, sound = copy("hubert"), small.sound(0.5)
+    expected = load(folder).frames([sound])[0]
+    alone = folder / "preprocessor_config.json"
+    both = folder / "processor_config.json"
+    both.write_text(json.dumps({"feature_extractor": json.loads(alone.read_text()), "processor_class": "P"}))
+    alone.unlink()
+    assert torch.equal(load(folder).frames([sound])[0], expected)
+    identity = digest(TransformersConf(str(folder)))
+    edit(folder, both.name, feature_extractor={"feature_extractor_type": "Wav2Vec2FeatureExtractor"})
+    assert digest(TransformersConf(str(folder))) != identity
+    both.write_text(json.dumps({"processor_class": "P"}))
+    with pytest.raises(ConfError, match=r"preprocessor_config\.json is missing"):
+        load(folder)

@@ -294,3 +294,11 @@ def test_no_code_of_a_checkpoint_is_run(name: str, tmp_path: Path, monkeypatch: 
     with pytest.raises(ConfError, match="a pickle of more than weights, which is not loaded"):
         load_upstream(name, str(tmp_path / "my.pt"))
     assert not (tmp_path / "harm").exists() and "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
+
+
+def test_a_processor_of_transformers_5_has_the_extractor_within(tmp_path: Path, checkpoints: dict[str, Path]) -> None:
+    folder = Path(shutil.copytree(checkpoints["hf_hubert_custom"], tmp_path / "hubert"))
+    described = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").unlink()
+    (folder / "processor_config.json").write_text(json.dumps({"feature_extractor": described | {"padding_value": 0.5}}))
+    assert load_upstream("hf_hubert_custom", str(folder)).extracter.padding_value == 0.5
