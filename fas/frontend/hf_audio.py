@@ -55,8 +55,13 @@ class TransformersFrontend(NeuralFrontend):
         if len(rows) == 1:
             return hidden, [hidden[0].shape[1]]
         if "input_values" in inputs:
-            return hidden, [int(self.model._get_feat_extract_output_lengths(len(s))) for s in samples]
+            return hidden, [self._convolved(len(s)) for s in samples]
         return hidden, [row["input_features"].shape[1] for row in rows]
+
+    def _convolved(self, samples: int) -> int:
+        """Frames of its convolutions. An adapter behind its layers (add_adapter) shortens no hidden state."""
+        adapter = {"add_adapter": False} if getattr(self.model.config, "add_adapter", False) else {}
+        return int(self.model._get_feat_extract_output_lengths(samples, **adapter))
 
     def _extract(self, samples: np.ndarray) -> Any:
         """What the checkpoint's extractor makes of them, in float32 whatever the model computes in."""

@@ -45,6 +45,7 @@ def _speech(kind: str, layers: bool) -> tuple[object, object]:
         "wav2vec2": (t.Wav2Vec2Config, t.Wav2Vec2Model),
         "data2vec": (t.Data2VecAudioConfig, t.Data2VecAudioModel),
         "unispeech_sat": (t.UniSpeechSatConfig, t.UniSpeechSatModel),
+        "wav2vec2_adapter": (t.Wav2Vec2Config, t.Wav2Vec2Model),
         "sew": (t.SEWConfig, t.SEWModel),
         "sew_d": (t.SEWDConfig, t.SEWDModel),
     }
@@ -54,6 +55,8 @@ def _speech(kind: str, layers: bool) -> tuple[object, object]:
         sizes = {k: v for k, v in sizes.items() if k != "conv_dim"} | {
             "conv_dim": (16,) * 7, "conv_kernel": (10, 3, 3, 3, 3, 2, 2), "conv_stride": (5, 2, 2, 2, 2, 2, 2),
         }  # fmt: skip
+    if kind == "wav2vec2_adapter":
+        sizes |= {"add_adapter": True}
     if kind == "data2vec":
         sizes |= {"conv_pos_kernel_size": 5}
     extractor = t.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=layers)

@@ -35,7 +35,7 @@ def frontend(folder: Path, **settings: object) -> TransformersFrontend:
     return TransformersFrontend(TransformersConf(str(folder), dtype="float32", **settings), "cpu")
 
 
-@pytest.mark.parametrize("name", [*small.SPEECH, "sew_d", "hubert_large", "w2v_bert"])
+@pytest.mark.parametrize("name", [*small.SPEECH, "sew_d", "hubert_large", "w2v_bert", "wav2vec2_adapter"])
 def test_hidden_states_are_those_of_the_library(name: str, checkpoint: Checkpoint) -> None:
     folder, sound = checkpoint(name), small.sound(0.9)
     model, extractor = AutoModel.from_pretrained(folder).eval(), AutoFeatureExtractor.from_pretrained(folder)
@@ -96,7 +96,7 @@ def test_clap_hears_long_sound_in_windows_and_draws_nothing(checkpoint: Checkpoi
     assert torch.equal(found[:32], made.frames([sound[:480_000]])[0])
 
 
-@pytest.mark.parametrize("name", ["hubert", "wavlm_large", "unispeech_sat", "w2v_bert"])
+@pytest.mark.parametrize("name", ["hubert", "wavlm_large", "unispeech_sat", "w2v_bert", "wav2vec2_adapter"])
 def test_a_padded_batch_has_the_frames_of_its_utterances(name: str, checkpoint: Checkpoint) -> None:
     made = frontend(checkpoint(name), batch_seconds=8)
     sounds = [small.sound(s, seed=i) for i, s in enumerate((0.3, 1.111, 2.2, 0.05))]
