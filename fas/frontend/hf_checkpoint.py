@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from fas.errors import ConfError
+from fas.frontend import out_of_memory
 from fas.frontend.hf_latents import LATENTS
 
+LFS = b"version https://git-lfs.github.com/"  # how Git's pointer to a large file begins
 UNUSED = ("masked_spec_embed", "num_batches_tracked")  # weights that frames don't need, and some checkpoints lack
 
 
@@ -25,6 +28,7 @@ def load(folder: Path) -> tuple[Any, nn.Module]:
     logging.set_verbosity_error()  # what is missing is an error below
     local = {"local_files_only": True, "trust_remote_code": False}
     complain_of_missing(folder, "model")
+    complain_of_broken(folder)
     try:
         config = AutoConfig.from_pretrained(folder, **local)
         extractor = AutoFeatureExtractor.from_pretrained(folder, **local)
@@ -33,7 +37,14 @@ def load(folder: Path) -> tuple[Any, nn.Module]:
         )
     except pickle.UnpicklingError as e:
         raise ConfError(f"model {folder}: holds a pickle of more than weights; not loaded ({_line(e)})") from None
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as e:
+    except ImportError as e:
+        raise ConfError(
+            f"model {folder}: its config.json asks for what isn't installed ({_line(e)}); take the checkpoint that is "
+            "not quantized, and leave attn_implementation out of its config.json"
+        ) from None
+    except Exception as e:  # the library raises many kinds, of several libraries
+        if out_of_memory(e):
+            raise
         raise ConfError(f"model {folder}: is no checkpoint of transformers' audio encoders ({_line(e)})") from None
     part = LATENTS[config.model_type].part if config.model_type in LATENTS else ""
     missing = [k for k in found["missing_keys"] if k.startswith(part) and not k.endswith(UNUSED)]
@@ -48,8 +59,12 @@ def load(folder: Path) -> tuple[Any, nn.Module]:
             f"model {folder}: its weights have {above}, and the layers of config.json end before it; copy both from "
             "where the model came from (layer: chooses one below the last)"
         )
-    if not hasattr(extractor, "sampling_rate"):
-        raise ConfError(f"model {folder}: is no audio encoder (its preprocessor_config.json has no sampling_rate)")
+    rate = getattr(extractor, "sampling_rate", "missing")
+    if isinstance(rate, bool) or not isinstance(rate, int) or rate <= 0:
+        raise ConfError(
+            f"model {folder}: sampling_rate of its preprocessor_config.json is {rate!r}, not a number of Hz; copy it "
+            "from where the model came from, if that is an audio encoder"
+        )
     return extractor, model
 
 
@@ -65,6 +80,20 @@ def complain_of_missing(folder: Path, key: str) -> None:
             raise ConfError(
                 f"{key} {folder}: {name} is missing or no JSON; copy it from where the model came from"
             ) from None
+
+
+def complain_of_broken(folder: Path) -> None:
+    """Weights that were not copied whole. Raises ConfError that names the file."""
+    for path in sorted(p for end in ("*.json", "*.safetensors", "*.bin") for p in folder.glob(end)):
+        with path.open("rb") as f:
+            if f.read(len(LFS)) == LFS:
+                raise ConfError(f"{path}: looks like a Git LFS pointer, not the file; run `git lfs pull` where it is")
+        if path.suffix == ".safetensors":
+            try:
+                with safe_open(path, "pt"):
+                    pass
+            except (SafetensorError, OSError) as e:
+                raise ConfError(f"{path}: is cut off, or no safetensors file ({_line(e)}); copy it again") from None
 
 
 def _describes_extractor(path: Path) -> bool:
@@ -86,4 +115,4 @@ def _above(model: nn.Module, unexpected: list[str]) -> str | None:
 
 
 def _line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0][:200]
+    return " ".join((str(error) or type(error).__name__).split())[:200]

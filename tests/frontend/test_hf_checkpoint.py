@@ -124,3 +124,35 @@ def test_a_processor_of_transformers_5_has_the_extractor_within(copy: Copy) -> N
     both.write_text(json.dumps({"processor_class": "P"}))
     with pytest.raises(ConfError, match=r"preprocessor_config\.json is missing"):
         load(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("quantization_config", {"quant_method": "gptq", "bits": 4}, r"asks for what isn't installed .* not quantized"),
+        ("_attn_implementation", "flash_attention_2", "leave attn_implementation out"),
+        ("conv_stride", [5, 2, 2], "is no checkpoint of transformers' audio encoders .*conv"),
+    ],
+)
+def test_a_conf_that_the_library_refuses(key: str, value: object, says: str, copy: Copy) -> None:
+    with pytest.raises(ConfError, match=says):
+        load(edit(copy("hubert"), "config.json", **{key: value}))
+
+
+@pytest.mark.parametrize("rate", ["16000", None, 0, 16_000.5])
+def test_a_rate_that_is_none(rate: object, copy: Copy) -> None:
+    with pytest.raises(ConfError, match=rf"sampling_rate of its preprocessor_config\.json is {rate!r}, not a number"):
+        load(edit(copy("hubert"), sampling_rate=rate))
+
+
+def test_weights_that_were_not_copied_whole(copy: Copy) -> None:
+    weights = copy("hubert") / "model.safetensors"
+    whole = weights.read_bytes()
+    for content, says in (
+        (whole[: len(whole) // 2], "is cut off"),
+        (b"", "is cut off"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "looks like a Git LFS pointer"),
+    ):
+        weights.write_bytes(content)
+        with pytest.raises(ConfError, match=rf"model\.safetensors: {says}"):
+            load(weights.parent)
