@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from fas.errors import ConfError
-from fas.frontend import TransformersConf, fetch
-from fas.frontend.hf_checkpoint import load
+from fas.frontend import TransformersConf, fetch, out_of_memory
+from fas.frontend.hf_checkpoint import ALLOWED, line, load
 from fas.frontend.hf_latents import LATENTS
-from fas.frontend.neural import NeuralFrontend, noise
+from fas.frontend.neural import SHORTEST, NeuralFrontend, noise
 
 
 class TransformersFrontend(NeuralFrontend):
@@ -33,6 +33,7 @@ class TransformersFrontend(NeuralFrontend):
         self.layer = -1 if settings.layer is None else settings.layer
         if self.family == "clap":
             self.model = self.model.audio_model
+        self._try(folder)
         squeeze = getattr(config, "squeeze_factor", 1)  # frames that one of SEW's layers is the mean of
         self.ready(batches=not self.latents and squeeze == 1)  # SEW's mask lets in a mean that is half padding
         if self.latents:
@@ -41,6 +42,20 @@ class TransformersFrontend(NeuralFrontend):
             self.frame_shift = self._measured_shift(math.prod(config.conv_stride) * squeeze / self.rate)
         else:
             self.frame_shift = self._measured_shift(None)
+
+    def _try(self, folder: Path) -> None:
+        """Raises ConfError for a model that doesn't take what its extractor makes, or gives no states of it."""
+        self.model = self.model.to(self.device).eval()
+        try:
+            with torch.inference_mode():
+                self.states([noise(SHORTEST, self.rate)])
+        except Exception as e:  # a model says in many ways that it takes something else
+            if out_of_memory(e) and self.device != "cpu":
+                raise
+            raise ConfError(
+                f"model {folder}: {type(self.model).__name__} gives no frames of what {type(self.extractor).__name__} "
+                f"makes of audio ({type(e).__name__}: {line(e)}); {ALLOWED}"
+            ) from e
 
     def states(self, samples: list[np.ndarray]) -> tuple[list[Tensor], list[int]]:
         if self.family == "clap":

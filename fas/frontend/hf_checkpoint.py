@@ -16,6 +16,10 @@ from fas.frontend import out_of_memory
 from fas.frontend.hf_latents import LATENTS
 
 LFS = b"version https://git-lfs.github.com/"  # how Git's pointer to a large file begins
+ALLOWED = (
+    "kind: transformers takes encoders alone (WavLM, HuBERT, wav2vec 2.0, ...), codecs and ClapModel; "
+    "Whisper is kind: whisper"
+)
 UNUSED = ("masked_spec_embed", "num_batches_tracked")  # weights that frames don't need, and some checkpoints lack
 
 
@@ -31,21 +35,25 @@ def load(folder: Path) -> tuple[Any, nn.Module]:
     complain_of_broken(folder)
     try:
         config = AutoConfig.from_pretrained(folder, **local)
+        if config.model_type == "clap_audio_model":
+            raise ConfError(f"model {folder}: is CLAP's audio tower alone; save the whole ClapModel; {ALLOWED}")
         extractor = AutoFeatureExtractor.from_pretrained(folder, **local)
         model, found = AutoModel.from_pretrained(
             folder, config=config, dtype=torch.float32, output_loading_info=True, **local
         )
+    except ConfError:
+        raise
     except pickle.UnpicklingError as e:
-        raise ConfError(f"model {folder}: holds a pickle of more than weights; not loaded ({_line(e)})") from None
+        raise ConfError(f"model {folder}: holds a pickle of more than weights; not loaded ({line(e)})") from None
     except ImportError as e:
         raise ConfError(
-            f"model {folder}: its config.json asks for what isn't installed ({_line(e)}); take the checkpoint that is "
+            f"model {folder}: its config.json asks for what isn't installed ({line(e)}); take the checkpoint that is "
             "not quantized, and leave attn_implementation out of its config.json"
         ) from None
     except Exception as e:  # the library raises many kinds, of several libraries
         if out_of_memory(e):
             raise
-        raise ConfError(f"model {folder}: is no checkpoint of transformers' audio encoders ({_line(e)})") from None
+        raise ConfError(f"model {folder}: is no checkpoint of transformers' audio encoders ({line(e)})") from None
     part = LATENTS[config.model_type].part if config.model_type in LATENTS else ""
     missing = [k for k in found["missing_keys"] if k.startswith(part) and not k.endswith(UNUSED)]
     if missing:
@@ -65,7 +73,23 @@ def load(folder: Path) -> tuple[Any, nn.Module]:
             f"model {folder}: sampling_rate of its preprocessor_config.json is {rate!r}, not a number of Hz; copy it "
             "from where the model came from, if that is an audio encoder"
         )
+    _complain_of_kind(folder, model, extractor)
     return extractor, model
+
+
+def _complain_of_kind(folder: Path, model: nn.Module, extractor: Any) -> None:
+    """Models that are no encoder of what the extractor makes. Raises ConfError."""
+    heard = model.audio_model if model.config.model_type == "clap" else model
+    what = None
+    if getattr(model.config, "is_encoder_decoder", False):
+        what = f"{type(model).__name__} is an encoder with a decoder"
+    elif heard.main_input_name not in extractor.model_input_names:
+        what = (
+            f"{type(heard).__name__} takes {heard.main_input_name}, and {type(extractor).__name__} of its "
+            f"preprocessor_config.json makes {', '.join(extractor.model_input_names)}"
+        )
+    if what:
+        raise ConfError(f"model {folder}: {what}; {ALLOWED}")
 
 
 def complain_of_missing(folder: Path, key: str) -> None:
@@ -93,7 +117,7 @@ def complain_of_broken(folder: Path) -> None:
                 with safe_open(path, "pt"):
                     pass
             except (SafetensorError, OSError) as e:
-                raise ConfError(f"{path}: is cut off, or no safetensors file ({_line(e)}); copy it again") from None
+                raise ConfError(f"{path}: is cut off, or no safetensors file ({line(e)}); copy it again") from None
 
 
 def _describes_extractor(path: Path) -> bool:
@@ -114,5 +138,5 @@ def _above(model: nn.Module, unexpected: list[str]) -> str | None:
     return None
 
 
-def _line(error: BaseException) -> str:
+def line(error: BaseException) -> str:
     return " ".join((str(error) or type(error).__name__).split())[:200]

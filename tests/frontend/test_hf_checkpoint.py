@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers as t
 from safetensors.torch import load_file, save_file
-from transformers import HubertConfig, HubertForCTC
 
 from fas.errors import ConfError
 from fas.frontend import TransformersConf, digest
@@ -104,7 +104,7 @@ def test_weights_of_layers_that_the_conf_lacks(name: str, copy: Copy) -> None:
 def test_fewer_layers_than_weights(head: bool, copy: Copy) -> None:
     folder = copy("hubert")
     if head:
-        HubertForCTC(HubertConfig(**small.WAV2VEC2, vocab_size=4)).save_pretrained(folder)
+        t.HubertForCTC(t.HubertConfig(**small.WAV2VEC2, vocab_size=4)).save_pretrained(folder)
         load(folder)
     with pytest.raises(ConfError, match=r"its weights have encoder\.layers\.2\."):
         load(edit(folder, "config.json", num_hidden_layers=2))
@@ -156,3 +156,48 @@ def test_weights_that_were_not_copied_whole(copy: Copy) -> None:
         weights.write_bytes(content)
         with pytest.raises(ConfError, match=rf"model\.safetensors: {says}"):
             load(weights.parent)
+
+
+def whisper() -> tuple[object, object]:
+    sizes = {f"{part}_{what}": 2 for part in ("encoder", "decoder") for what in ("attention_heads", "ffn_dim")}
+    config = t.WhisperConfig(d_model=32, encoder_layers=1, decoder_layers=1, **sizes)
+    return t.WhisperModel(config), t.WhisperFeatureExtractor()
+
+
+def xcodec() -> tuple[object, object]:
+    acoustic = t.DacConfig(encoder_hidden_size=4, decoder_hidden_size=64, codebook_size=16)
+    semantic = t.HubertConfig(**small.WAV2VEC2)
+    config = t.XcodecConfig(acoustic_model_config=acoustic, semantic_model_config=semantic)
+    return t.XcodecModel(config), t.DacFeatureExtractor()
+
+
+def bert() -> tuple[object, object]:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    return t.BertModel(t.BertConfig(vocab_size=8, **sizes)), t.Wav2Vec2FeatureExtractor()
+
+
+def clap_alone() -> tuple[object, object]:
+    sizes = {"patch_embeds_hidden_size": 8, "depths": [1] * 4, "num_attention_heads": [1, 1, 2, 2], "hidden_size": 64}
+    return t.ClapAudioModel(t.ClapAudioConfig(**sizes)), t.ClapFeatureExtractor()
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (whisper, "WhisperModel is an encoder with a decoder; .* Whisper is kind: whisper"),
+        (xcodec, r"XcodecModel gives no frames of what DacFeatureExtractor makes of audio \(RuntimeError.* takes enc"),
+        (bert, "BertModel takes input_ids, and Wav2Vec2FeatureExtractor .* makes input_values"),
+        (clap_alone, "is CLAP's audio tower alone; save the whole ClapModel"),
+    ],
+)
+def test_a_model_that_is_no_encoder_of_frames(make: Callable, says: str, tmp_path: Path) -> None:
+    for part in make():
+        part.save_pretrained(tmp_path)
+    for output in ("hidden", "latents") if make is whisper else ("hidden",):
+        with pytest.raises(ConfError, match=says):
+            load(tmp_path, output)
+
+
+def test_an_extractor_of_another_family(copy: Copy) -> None:
+    with pytest.raises(ConfError, match=r"HubertModel takes input_values, and WhisperFeatureExtractor .* makes input_f"):
+        load(edit(copy("hubert"), feature_extractor_type="WhisperFeatureExtractor"))
