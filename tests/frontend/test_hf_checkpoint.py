@@ -199,5 +199,5 @@ def test_a_model_that_is_no_encoder_of_frames(make: Callable, says: str, tmp_pat
 
 
 def test_an_extractor_of_another_family(copy: Copy) -> None:
-    with pytest.raises(ConfError, match=r"HubertModel takes input_values, and WhisperFeatureExtractor .* makes input_f"):
+    with pytest.raises(ConfError, match=r"HubertModel takes input_values, and WhisperFeatureExtractor .* makes input"):
         load(edit(copy("hubert"), feature_extractor_type="WhisperFeatureExtractor"))
