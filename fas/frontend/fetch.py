@@ -18,6 +18,8 @@ from fas.data import archives
 from fas.data.download import Remote, Unreachable, fetch
 from fas.errors import ConfError, FetchError
 
+OTHERS = ["*/*", "adapter.*"]  # in folders on the hub and not read; MMS has an adapter for each language
+
 
 @dataclass(frozen=True)
 class Mirror:
@@ -154,8 +156,8 @@ def model_folder(model: str, revision: str | None, others: tuple[str, ...] = ("*
     if model.startswith(("/", ".", "~")) or model.count("/") != 1 or folder.exists():
         raise ConfError(f"model {folder}: no such folder, nor OWNER/NAME of the HuggingFace hub; nothing was looked up")
     try:
-        found = _snapshot(model, revision, ["*.json", "*.safetensors"])
-        return found if any(found.glob("*.safetensors")) else _snapshot(model, revision, ["*.json", *others])
+        found = _snapshot(model, revision, ["*.json", "*.safetensors"], OTHERS)
+        return found if any(found.glob("*.safetensors")) else _snapshot(model, revision, ["*.json", *others], OTHERS)
     except Exception as e:  # the hub client raises many kinds, of several libraries
         at = "" if revision is None else f" at revision {revision}"
         raise FetchError(
@@ -164,11 +166,12 @@ def model_folder(model: str, revision: str | None, others: tuple[str, ...] = ("*
         ) from None
 
 
-def _snapshot(name: str, revision: str | None, wanted: list[str]) -> Path:
+def _snapshot(name: str, revision: str | None, wanted: list[str], unwanted: list[str] | None = None) -> Path:
     from huggingface_hub import snapshot_download
 
     stamp.log(f"fetching {name} from the HuggingFace hub")
-    return Path(snapshot_download(name, revision=revision, cache_dir=cache() / "hub", allow_patterns=wanted))
+    kept = {"allow_patterns": wanted, "ignore_patterns": unwanted}
+    return Path(snapshot_download(name, revision=revision, cache_dir=cache() / "hub", **kept))
 
 
 def _reason(error: BaseException) -> str:

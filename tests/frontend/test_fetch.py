@@ -5,8 +5,10 @@ import io
 import zipfile
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import whisper
+from huggingface_hub.utils import filter_repo_objects
 
 from fas.errors import FetchError
 from fas.frontend import fetch
@@ -52,3 +54,22 @@ def test_an_archive_in_pieces_is_joined_checked_and_unpacked(tmp_path: Path, mon
         mirror("0" * 64)
     folder = mirror(hashlib.sha256(held.getvalue()).hexdigest())
     assert [p.name for p in folder.iterdir()] == ["config.json"]
+
+
+def test_of_a_model_on_the_hub_comes_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_hub = [
+        "config.json", "processor_config.json", "preprocessor_config.json", "model.safetensors.index.json",
+        "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+        "adapter.deu.safetensors", "adapter.eng.bin", "onnx/config.json", "vae/deep/model.safetensors", "README.md",
+    ]  # fmt: skip
+
+    def snapshot(_: str, *, allow_patterns: list[str], ignore_patterns: list[str], **__: object) -> str:
+        wanted = {"allow_patterns": allow_patterns, "ignore_patterns": ignore_patterns}
+        for name in filter_repo_objects(on_hub, **wanted):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    fetch.model_folder("someone/mms", None)
+    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*")) == sorted(on_hub[:6])
