@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from fas.errors import ConfError
-from fas.frontend import MingTokConf, fetch
+from fas.frontend import MingTokConf, fetch, out_of_memory
 from fas.frontend.neural import NeuralFrontend
 
 PREFIX = "encoder."  # of the encoder's weights in the checkpoint
@@ -30,7 +30,9 @@ class Encoder(nn.Module):
         from transformers import Qwen2Config, Qwen2Model
 
         super().__init__()
-        config = Qwen2Config(**kwargs["backbone"], use_cache=False)
+        ours = {"use_cache": False, "attn_implementation": "sdpa"}  # whatever its training had
+        theirs = {k: v for k, v in kwargs["backbone"].items() if k.removeprefix("_") not in ours}
+        config = Qwen2Config(**theirs, **ours)
         self.latent = kwargs.get("latent_dim", 64)
         self.fc1 = nn.Linear(kwargs.get("input_dim", 320), config.hidden_size, bias=False)
         self.fc2 = nn.Linear(config.hidden_size, config.hidden_size)
@@ -72,10 +74,14 @@ def read_config(folder: Path) -> dict[str, Any]:
         described = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as e:
         raise ConfError(f"{path}: can't be read ({e}); name MingTok-Audio's folder") from None
-    kwargs = described.get("enc_kwargs")
+    kwargs = described.get("enc_kwargs") if isinstance(described, dict) else None
     if not isinstance(kwargs, dict) or not isinstance(kwargs.get("backbone"), dict):
         raise ConfError(f"{path}: has no enc_kwargs with a backbone; it is no MingTok-Audio checkpoint")
     window = kwargs.get("input_dim", 320)
+    for place, key in ((described, "sample_rate"), (kwargs, "input_dim"), (kwargs, "latent_dim")):
+        value = place.get(key, 1)
+        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+            raise ConfError(f"{path}: {key} must be a whole number above 0, not {value!r}; copy the file again")
     if kwargs.get("hop_size", window) != window:
         raise ConfError(f"{path}: hop_size {kwargs['hop_size']} and input_dim {window} differ, which is not known here")
     for place in (described, kwargs):
@@ -100,8 +106,11 @@ def load(folder: Path, kwargs: dict[str, Any]) -> Encoder:
                     if name.startswith(PREFIX):
                         weights[name.removeprefix(PREFIX)] = opened.get_tensor(name).float()
         missing, unexpected = model.load_state_dict(weights, strict=False)
-    except (OSError, SafetensorError, RuntimeError, TypeError, ValueError) as e:
-        raise ConfError(f"{folder}: is no MingTok-Audio checkpoint ({' '.join(str(e).split())[:300]})") from None
+    except Exception as e:  # the library raises many kinds for a backbone that is none
+        if out_of_memory(e):
+            raise
+        reason = f"{type(e).__name__}: {' '.join(str(e).split())[:300]}"
+        raise ConfError(f"{folder}: is no MingTok-Audio checkpoint ({reason})") from None
     wrong = [n for n in missing if not n.startswith(NEVER_CALLED)]
     wrong += [n for n in unexpected if not n.startswith(NEVER_CALLED)]
     if wrong:

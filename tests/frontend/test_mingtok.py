@@ -81,3 +81,31 @@ def test_another_folder(tmp_path: Path) -> None:
         frontend(folder)
     with pytest.raises(ConfError, match="no such folder"):
         frontend(tmp_path / "nowhere")
+
+
+def edited(folder: Path, **backbone: object) -> Path:
+    """A checkpoint whose config.json says something else of its backbone."""
+    kwargs = small.MINGTOK | {"backbone": small.MINGTOK["backbone"] | backbone}
+    return small.mingtok_checkpoint(folder, enc_kwargs=kwargs)
+
+
+def test_what_its_training_set_is_ours_to_choose(tmp_path: Path) -> None:
+    sound = small.sound(0.5)
+    expected = frontend(small.mingtok_checkpoint(tmp_path / "plain")).frames([sound])[0]
+    theirs = {"_attn_implementation": "flash_attention_2", "attn_implementation": "flash_attention_2"}
+    made = frontend(edited(tmp_path / "edited", use_cache=True, **theirs))
+    assert torch.equal(made.frames([sound])[0], expected)
+
+
+def test_wrong_types(tmp_path: Path) -> None:
+    for key, value in (("sample_rate", "16000"), ("sample_rate", None), ("sample_rate", 0), ("sample_rate", True)):
+        with pytest.raises(ConfError, match=rf"config\.json: sample_rate must be a whole number .*, not {value!r}"):
+            frontend(small.mingtok_checkpoint(tmp_path / "m", **{key: value}))
+    with pytest.raises(ConfError, match="input_dim must be a whole number above 0, not '320'"):
+        frontend(small.mingtok_checkpoint(tmp_path / "m", enc_kwargs=small.MINGTOK | {"input_dim": "320"}))
+    for key, value in (("num_attention_heads", 0), ("num_attention_heads", 3), ("hidden_act", "nope")):
+        with pytest.raises(ConfError, match="is no MingTok-Audio checkpoint"):
+            frontend(edited(tmp_path / "m", **{key: value}))
+    (tmp_path / "m/config.json").write_text("[1]")
+    with pytest.raises(ConfError, match="has no enc_kwargs"):
+        frontend(tmp_path / "m")
