@@ -6,36 +6,27 @@ from pathlib import Path
 import pytest
 import torch
 
-SIZES = {
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 2,
-    "intermediate_size": 48,
-    "conv_dim": (16, 16, 16, 16, 16, 16, 16),
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 2,
-}
+from tests.frontend.small import WAV2VEC2
+
+
+def refuse_network(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    def refuse(*args: object, **_: object) -> None:
+        raise error(f"the network was touched: {args}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any look-up elsewhere fails, as on a machine without a network."""
-
-    def refuse(*args: object, **_: object) -> None:
-        raise OSError(f"no network: {args}")
-
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+    refuse_network(monkeypatch, OSError)
 
 
 @pytest.fixture
 def no_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any look-up elsewhere is a failure."""
-    def refuse(*args: object, **_: object) -> None:
-        raise AssertionError(f"the network was touched: {args}")
-
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+    """Any look-up elsewhere is a failure, which no library passes over as it does a network that is down."""
+    refuse_network(monkeypatch, AssertionError)
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +39,8 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     torch.manual_seed(0)
     made = {}
     for name, model in {
-        "hf_hubert_custom": HubertModel(HubertConfig(**SIZES)),
-        "hf_wav2vec2_custom": Wav2Vec2Model(Wav2Vec2Config(**SIZES)),
+        "hf_hubert_custom": HubertModel(HubertConfig(**WAV2VEC2)),
+        "hf_wav2vec2_custom": Wav2Vec2Model(Wav2Vec2Config(**WAV2VEC2)),
     }.items():
         model.save_pretrained(folder / name)
         Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder / name)
