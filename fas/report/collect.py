@@ -19,7 +19,7 @@ Cells = dict[tuple[str, str], analysis.Cell]
 
 
 def collect(model: str, systems: list[str], folds: list[str], seeds: list[int]) -> Cells:
-    """(system, set) -> its scores; the fold is taken out of a set's name."""
+    """(system, set) -> its scores; the fold is taken out of a set's name. Raises DataError for sets scored in part."""
     cells: Cells = defaultdict(analysis.Cell)
     for system in systems:
         for fold in folds:
@@ -31,7 +31,37 @@ def collect(model: str, systems: list[str], folds: list[str], seeds: list[int]) 
                     cells[system, shown].add(seed, analysis.read_hyp(path.parent / "hyp"), result, path.parent)
     if not cells:
         raise ConfError(f"no scores below {model}; run stages 4 and 5 first")
+    check_whole(cells, model, folds, seeds)
     return cells
+
+
+def check_whole(cells: Cells, model: str, folds: list[str], seeds: list[int]) -> None:
+    """Raises DataError where a set was scored with some of a system's folds and seeds and not with the others.
+
+    A set of each fold has all folds, any other one those that some system has; a logistic regression has one seed.
+    """
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for (system, shown), cell in cells.items():
+        for fold in folds:
+            scores = {fill(model, system=system, fold=fold) / f"seed{seed}" / "score" for seed in seeds}
+            if any(f.parent in scores for f in cell.folders):
+                wanted[shown].add(fold)
+        if any(f.name != shown for f in cell.folders):
+            wanted[shown].update(folds)
+    problems = []
+    for (system, shown), cell in cells.items():
+        alone = conf.load(cell.folders[0].parents[1] / "conf.yaml").get("system") == "logreg"
+        there = {f.parent for f in cell.folders}
+        needed = [
+            fill(model, system=system, fold=fold) / f"seed{seed}" / "score"
+            for fold in folds if fold in wanted[shown]
+            for seed in (cell.pools if alone else seeds)
+        ]  # fmt: skip
+        if lacking := [f for f in needed if f not in there]:
+            cure = "run stage 5 (6 if it is zero-shot) for all folds and seeds, or move the set's other scores away"
+            problems.append(f"{lacking[0]}: no scores of {shown}, where {cell.folders[0]} has some; {cure}")
+    if problems:
+        raise DataError(problems)
 
 
 def check_known(cells: Cells, speakers: dict[str, str], root: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -111,6 +112,25 @@ def test_whole_results_are_left_as_they_are(scored: Path) -> None:
     assert "because of a changed scores" in done.stderr and "(elsewhere, " in (scored / "exp/RESULTS.md").read_text()
     (scored / "exp/report.html").write_text("")
     assert "not as it was written" in report(scored).stderr and (scored / "exp/report.html").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    "gone", ["voice/fold2/seed2/score/toy-fold2-test", "*/fold2/seed*/score/toy*", "words/fold1/seed2/score/other"]
+)
+def test_a_set_scored_with_some_folds_or_seeds_alone_is_named(scored: Path, gone: str) -> None:
+    """Its figures would be those of fewer seeds or utterances than the tables say."""
+    for folder in (scored / "exp").glob(gone):
+        shutil.rmtree(folder)
+    done = report(scored)
+    assert done.returncode == 1 and "no scores of" in done.stderr and "Traceback" not in done.stderr
+    assert "run stage 5" in done.stderr and f"{gone.split('/')[1]}/seed" in done.stderr
+
+
+def test_a_logistic_regression_has_one_seed(scored: Path) -> None:
+    for path in (scored / "exp").glob("voice/fold*/seed1/conf.yaml"):
+        path.write_text(path.read_text() + "system: logreg\n")
+        shutil.rmtree(path.parents[1] / "seed2")
+    assert report(scored).returncode == 0
 
 
 def test_outside_systems_and_published_figures(scored: Path) -> None:
