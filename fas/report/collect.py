@@ -179,8 +179,11 @@ def analyse_conflict(
             continue
         if not cut.conflict:
             continue
-        chance = 1 / len(first.info["labels_given"])
-        made[home] = {s: analysis.conflict(c, cut) | {"chance": chance} for s, c in systems.items()}
+        systems = {s: c for s, c in systems.items() if c.share(cut.conflict)}  # an outside one may lack the subset
+        given = first.info["labels_given"]
+        of_words = sum(cut.words[u] in given for u in cut.conflict) / len(cut.conflict)
+        chances = {"chance": 1 / len(given), "chance_of_words": of_words / len(given)}
+        made[home] = {s: analysis.conflict(c, cut) | chances for s, c in systems.items()}
         if cut.congruent:
             correct = {s: analysis.balanced(c, cut) for s, c in systems.items() if "mean" in made[home][s]}
             compare(made[home], correct, roles["both"], speakers, "mean")

@@ -129,12 +129,13 @@ def conflict_tables(found: dict[str, dict[str, dict[str, Any]]], reference: str)
             "|---|---|---|---|---|---|---|",
         ]
         for system, row in rows.items():
-            acoustic, semantic = row.get("acoustic_capture"), row.get("semantic_capture")
-            neither = 100 * (1 - acoustic["mean"] - semantic["mean"]) if acoustic else 0
+            acoustic, semantic = row["acoustic_capture"], row["semantic_capture"]
+            neither = 100 * (1 - acoustic["mean"] - semantic["mean"])
             shown = [system, pm(row.get("congruent")), pm(acoustic), pm(row.get("mean")), against(row), pm(semantic)]
             lines.append(f"| {' | '.join(shown)} | {neither:.2f} |")
-        guess = 100 * first["chance"]
-        lines.append(f"| *chance* | {guess:.2f} | {guess:.2f} | {guess:.2f} | | {guess:.2f} | {100 - 2 * guess:.2f} |")
+        guess, words = 100 * first["chance"], 100 * first["chance_of_words"]
+        won = f"{words:.2f} | {100 - guess - words:.2f}"
+        lines.append(f"| *chance* | {guess:.2f} | {guess:.2f} | {guess:.2f} | | {won} |")
         lines += [*smallest_differences(rows, reference), ""]
         shares = {s: r["attention"] for s, r in rows.items() if r.get("attention")}
         for system, cut in shares.items():

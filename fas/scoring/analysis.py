@@ -82,7 +82,10 @@ class Cell:
         return [pool for pools in self.pools.values() for pool in pools]
 
     def share(self, keep: Iterable[str], label: dict[str, str] | None = None) -> list[float]:
-        """Per seed that has any of the utterances `keep`: share that was given its own emotion, or that of `label`."""
+        """Per seed that has any of the utterances `keep`: share that was given its own emotion, or that of `label`.
+
+        An emotion that the system has no label for is never given.
+        """
         wanted = set(keep)
         made = []
         for pools in self.pools.values():
@@ -91,7 +94,9 @@ class Cell:
                 rows = [i for i, u in enumerate(p.utts) if u in wanted]
                 if not rows:
                     continue
-                target = p.references[rows] if label is None else [p.labels.index(label[p.utts[i]]) for i in rows]
+                number = {e: i for i, e in enumerate(p.labels)}
+                none = len(number)
+                target = p.references[rows] if label is None else [number.get(label[p.utts[i]], none) for i in rows]
                 hits.append(float(np.mean(p.given[rows] == target)))
             made += [float(np.mean(hits))] if hits else []
         return made

@@ -168,6 +168,40 @@ def test_one_seed_one_system_no_conflict(scored: Path) -> None:
     assert "tone against words" not in (scored / "out/RESULTS.md").read_text()
 
 
+def test_words_of_an_emotion_that_is_no_label_capture_nothing(scored: Path) -> None:
+    """A model of three labels on words of which a third are afraid: in 22 of 37 conflicts it can give theirs."""
+    path = scored / "data/toy/utt2sem"
+    path.write_text(path.read_text().replace(" sad", " fear"))
+    done = report(scored)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((scored / "exp/results.json").read_text())["conflict"]["toy"]["words"]
+    assert found["n"] == [11, 37] and found["chance_of_words"] == pytest.approx(22 / 37 / 3)
+    assert found["semantic_capture"]["mean"] == pytest.approx(22 / 37)
+    assert "| *chance* | 33.33 | 33.33 | 33.33 | | 19.82 | 46.85 |" in (scored / "exp/RESULTS.md").read_text()
+
+
+def test_an_outside_system_may_lack_the_conflicts(scored: Path) -> None:
+    """One that labelled the congruent subset alone has a row there, and none in the table of conflicts."""
+    sem = tables.read_table(scored / "data/toy/utt2sem")
+    for folder in sorted((scored / "exp").glob("*/fold*/seed*/score/toy*")):
+        head, *lines = (folder / "hyp").read_text().splitlines()
+        for part, agree in (("congruent", True), ("conflict", False)):
+            out = folder.with_name(folder.name.replace("test", part))
+            shutil.copytree(folder, out)
+            mine = [x for x in lines if (sem[x.split()[0]] == x.split()[1]) == agree]
+            (out / "hyp").write_text("\n".join([head, *mine]) + "\n")
+            result = (folder / "result.json").read_text().replace(folder.name, out.name)
+            (out / "result.json").write_text(result)
+        shutil.rmtree(folder)
+    emo = tables.read_table(scored / "data/toy/utt2emo")
+    (scored / "llm").write_text("".join(f"{u} happy\n" for u in emo if emo[u] == sem[u]))
+    done = report(scored, "--external", f"llm={scored}/llm")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((scored / "exp/results.json").read_text())
+    assert "llm" in found["sets"]["toy-congruent"] and "llm" not in found["conflict"]["toy"]
+    assert "nan" not in (scored / "exp/RESULTS.md").read_text() and found["conflict"]["toy"]["fas"]["n"] == [16, 32]
+
+
 def test_unheard_words_have_no_emotion(scored: Path) -> None:
     """Where words are predicted, an utterance without any is in neither slice, and is counted below the table."""
     silent = [f"other{i % 6}_{i:02d}" for i in range(5)]
