@@ -114,16 +114,31 @@ def add_oracle(cells: Cells, roles: dict[str, str]) -> None:
             cells[limits.ORACLE, shown] = limits.Oracle.of(*sides)
 
 
-def read_places(root: Path) -> dict[str, mix.Place]:
-    """Utterance -> its sound, of all data directories together."""
-    return {u: place for scp in sorted(root.glob("*/wav.scp")) for u, place in segments.places(scp.parent).items()}
+def homes_of(cells: Cells, root: Path) -> dict[str, str]:
+    """Set -> the data directory below `root` that it is or lies in: the longest name that the set's begins with."""
+    names = sorted((p.parent.name for p in root.glob("*/utt2spk")), key=len)
+    return {s: n for n in names for _, s in cells if s == n or s.startswith(f"{n}-")}
 
 
-def read_tables(root: Path, name: str) -> dict[str, str]:
-    """A table of all data directories together."""
+def read_places(root: Path, homes: set[str]) -> dict[str, mix.Place]:
+    """Utterance -> its sound, of these data directories together; none of what was written and never spoken."""
+    spoken = [root / home for home in sorted(homes) if (root / home / "wav.scp").exists()]
+    return {u: place for path in spoken for u, place in segments.places(path).items()}
+
+
+def read_tables(root: Path, name: str, homes: set[str]) -> dict[str, str]:
+    """A table of these data directories together. Raises DataError where two say different things of an utterance."""
     made: dict[str, str] = {}
-    for path in sorted(root.glob(f"*/{name}")):
-        made |= tables.read_table(path, empty_ok=True)
+    said_by: dict[str, Path] = {}
+    for path in (root / home / name for home in sorted(homes)):
+        found = tables.read_table(path, empty_ok=True) if path.exists() else {}
+        for key in sorted(found.keys() & made.keys()):
+            if found[key] != made[key]:
+                both = f"{made[key]!r} here and {found[key]!r} in {path}"
+                cure = "names in sets of one report must differ, by a prefix say, or be the same thing"
+                raise DataError([f"{said_by[key]}: {key!r} is {both}; {cure}"])
+        made |= found
+        said_by |= dict.fromkeys(found, path)
     return made
 
 
@@ -157,6 +172,7 @@ def compare(
 
 def analyse_conflict(
     cells: Cells,
+    homes: dict[str, str],
     roles: dict[str, str],
     tokens: dict[str, list[str]],
     utt2sem: dict[str, str],
@@ -169,7 +185,7 @@ def analyse_conflict(
     are, but in utterances where none were heard.
     """
     made: dict[str, dict[str, Any]] = {}
-    for home, systems in joined(cells, utt2sem).items():
+    for home, systems in joined(cells, homes, utt2sem).items():
         first = next(iter(systems.values()))
         if any(u in utt2sem for u in first.every[0].utts):
             cut = analysis.slices(first, utt2sem)
@@ -196,10 +212,10 @@ def analyse_conflict(
 Says = dict[str, dict[str, detection.Stated]]  # set -> system -> P(conflict) of its utterances
 
 
-def say_conflict(cells: Cells, roles: dict[str, str], utt2sem: dict[str, str]) -> Says:
+def say_conflict(cells: Cells, homes: dict[str, str], roles: dict[str, str], utt2sem: dict[str, str]) -> Says:
     """P(conflict) by the companions, where words and voice are among the systems, and by each head that states it."""
     made: Says = {}
-    for home, systems in joined(cells, utt2sem).items():
+    for home, systems in joined(cells, homes, utt2sem).items():
         says = {s: stated for s, c in systems.items() if (stated := detection.stated(c))}
         if {roles["words"], roles["voice"]} <= systems.keys():
             both = detection.of_companions(systems[roles["words"]], systems[roles["voice"]])
@@ -210,11 +226,16 @@ def say_conflict(cells: Cells, roles: dict[str, str], utt2sem: dict[str, str]) -
 
 
 def detect_conflict(
-    cells: Cells, says: Says, utt2sem: dict[str, str], heard: dict[str, str], speakers: dict[str, str]
+    cells: Cells,
+    homes: dict[str, str],
+    says: Says,
+    utt2sem: dict[str, str],
+    heard: dict[str, str],
+    speakers: dict[str, str],
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Set -> system -> how well it finds the conflicts, of sets whose words' emotion is known (utt2sem)."""
     made: dict[str, dict[str, dict[str, Any]]] = {}
-    for home, systems in joined(cells, utt2sem).items():
+    for home, systems in joined(cells, homes, utt2sem).items():
         cut = analysis.slices(next(iter(systems.values())), utt2sem)
         conflict = dict.fromkeys(cut.congruent, False) | dict.fromkeys(cut.conflict, True)
         if conflict and home in says:
@@ -222,16 +243,22 @@ def detect_conflict(
     return made
 
 
-def joined(cells: Cells, utt2sem: dict[str, str]) -> dict[str, dict[str, analysis.Cell]]:
-    """Set -> system -> scores, where the subsets of a data directory with utt2sem are one set."""
+def joined(cells: Cells, homes: dict[str, str], utt2sem: dict[str, str]) -> dict[str, dict[str, analysis.Cell]]:
+    """Set -> system -> scores, where the subsets of a data directory with utt2sem are one set.
+
+    What stands in several of them counts once.
+    """
     groups: dict[str, dict[str, analysis.Cell]] = defaultdict(dict)
     for (system, name), cell in cells.items():
         known = any(u in utt2sem for u in cell.every[0].utts)
-        home = name.split("-")[0] if known else name
+        home = homes.get(name, name) if known else name
         whole = groups[home].setdefault(system, analysis.Cell())
         for seed, pools in cell.pools.items():
-            for pool in pools:
-                whole.add(seed, pool, cell.info)
+            before = [set(pool.utts) for pool in whole.pools[seed]]
+            for i, pool in enumerate(pools):
+                rest = pool.without(before[i]) if i < len(before) else pool
+                if rest.utts:
+                    whole.add(seed, rest, cell.info)
         whole.folders += cell.folders
     return groups
 

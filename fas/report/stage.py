@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,20 +66,24 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
 
     out = wanted.out
     cells = collect.collect(wanted.model, wanted.systems, wanted.folds, wanted.seeds)
-    speakers, utt2sem = (collect.read_tables(wanted.datadir, name) for name in ("utt2spk", "utt2sem"))
+    homes = collect.homes_of(cells, wanted.datadir)
+    read = partial(collect.read_tables, homes=set(homes.values()))
+    speakers, utt2sem = (read(wanted.datadir, name) for name in ("utt2spk", "utt2sem"))
     collect.check_known(cells, speakers, wanted.datadir)
     for name, path in wanted.external.items():
         collect.add_external(cells, name, path)
-    collect.add_people(cells, collect.read_tables(wanted.datadir, "utt2people"))
+    collect.add_people(cells, read(wanted.datadir, "utt2people"))
     collect.add_oracle(cells, wanted.roles)
     words = {"whisper": "text", "text": "tokens"}
-    texts = {k: collect.read_tables(wanted.feats[k], name) for k, name in words.items() if k in wanted.feats}
+    texts = {k: read(wanted.feats[k], name) for k, name in words.items() if k in wanted.feats}
     figures = figures_of_sets(wanted, cells, speakers)
     tokens = {u: line.split() for u, line in texts.get("text", {}).items()}
     heard = texts.get("whisper", {})
-    conflicts = collect.analyse_conflict(cells, wanted.roles, tokens, utt2sem, heard, speakers)
-    says = collect.say_conflict(cells, wanted.roles, utt2sem)
-    detections = collect.detect_conflict(cells, says, utt2sem, heard, speakers)
+    places = collect.read_places(wanted.datadir, set(homes.values()))
+    spoken = {key: c for key, c in cells.items() if c.every[0].utts[0] in places}  # written text has no tone
+    conflicts = collect.analyse_conflict(spoken, homes, wanted.roles, tokens, utt2sem, heard, speakers)
+    says = collect.say_conflict(spoken, homes, wanted.roles, utt2sem)
+    detections = collect.detect_conflict(spoken, homes, says, utt2sem, heard, speakers)
     published = conf.load(wanted.published)["rows"] if wanted.published else []
     first = [m for s in wanted.systems for m in wanted.models(s) if m.name == f"seed{wanted.seeds[0]}"]
     facts = tables.facts([conf.load(m / "conf.yaml") for m in first], len(wanted.folds), wanted.seeds)
@@ -86,7 +91,8 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     for name in figures:
         cell = next(c for (_, n), c in cells.items() if n == name)
         infos[name] = cell.info | {"silent": sum(heard.get(u) == "" for u in cell.every[0].utts)}
-    above = [*facts, *held_out(wanted, cells, speakers)]
+    languages, genders = (read(wanted.datadir, name) for name in ("utt2lang", "spk2gender"))
+    above = [*facts, *held_out(wanted, cells, speakers, languages, genders)]
     text = tables.document(above, figures, infos, conflicts, detections, published, wanted.roles["both"])
 
     stamp.unmark(out, DONE)
@@ -102,8 +108,8 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     for name, said in says.items():
         with stamp.write_aside(out / f"conflict-{name}.tsv") as f:
             f.writelines(f"{line}\n" for line in detection.table(said, heard))
-    known = {"utt2channel": collect.read_tables(wanted.datadir, "utt2channel"), "utt2sem": utt2sem}
-    sources = results.Sources(collect.read_places(wanted.datadir), known, texts, wanted.feats, out)
+    known = {"utt2channel": read(wanted.datadir, "utt2channel"), "utt2sem": utt2sem}
+    sources = results.Sources(places, known, texts, wanted.feats, out)
     models = {s: wanted.models(s) for s in wanted.systems}
     with stamp.write_aside(out / "report.html") as f:
         shown = (cells, figures, conflicts, detections, published, facts, infos, models, wanted.roles, sources)
@@ -115,11 +121,12 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     print(text)
 
 
-def held_out(wanted: Wanted, cells: Any, speakers: dict[str, str]) -> list[str]:
+def held_out(
+    wanted: Wanted, cells: Any, speakers: dict[str, str], languages: dict[str, str], genders: dict[str, str]
+) -> list[str]:
     """The tables of a recipe whose folds are corpora, each left out in turn; nothing for others."""
-    from fas.report import collect, left_out
+    from fas.report import left_out
 
-    languages, genders = (collect.read_tables(wanted.datadir, name) for name in ("utt2lang", "spk2gender"))
     lines = left_out.left_out_table(cells, wanted.folds, wanted.roles["both"], speakers, languages)
     return ["", *lines, *left_out.by_gender_table(cells, wanted.folds, speakers, genders)] if lines else []
 

@@ -34,6 +34,13 @@ class Hypotheses:
     posteriors: np.ndarray
     conflict: np.ndarray | None = None
 
+    def without(self, utts: set[str]) -> "Hypotheses":
+        """Those of other utterances."""
+        rows = [i for i, u in enumerate(self.utts) if u not in utts]
+        conflict = None if self.conflict is None else self.conflict[rows]
+        tables = (self.references[rows], self.given[rows], self.posteriors[rows])
+        return Hypotheses(self.labels, [self.utts[i] for i in rows], *tables, conflict)
+
 
 def read_hyp(path: Path) -> Hypotheses:
     """Read what fas.scoring.score.write wrote."""

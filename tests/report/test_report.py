@@ -202,6 +202,69 @@ def test_an_outside_system_may_lack_the_conflicts(scored: Path) -> None:
     assert "nan" not in (scored / "exp/RESULTS.md").read_text() and found["conflict"]["toy"]["fas"]["n"] == [16, 32]
 
 
+def rename(scored: Path, old: str, new: str) -> None:
+    """Another name for a data directory, in its scores too."""
+    (scored / "data" / old).rename(scored / "data" / new)
+    for folder in sorted((scored / "exp").glob(f"*/fold*/seed*/score/{old}*")):
+        out = folder.rename(folder.with_name(folder.name.replace(old, new)))
+        result = out / "result.json"
+        result.write_text(result.read_text().replace(f'"{old}', f'"{new}'))
+
+
+def test_sets_whose_names_begin_alike_are_not_joined(scored: Path) -> None:
+    rename(scored, "toy", "case-en")
+    rename(scored, "other", "case-zh")
+    emo = (scored / "data/case-zh/utt2emo").read_text()
+    (scored / "data/case-zh/utt2sem").write_text(emo.replace(" sad", " happy"))
+    assert report(scored).returncode == 0
+    found = json.loads((scored / "exp/results.json").read_text())["conflict"]
+    assert {name: rows["fas"]["n"] for name, rows in found.items()} == {"case-en": [16, 32], "case-zh": [32, 16]}
+
+
+def test_subsets_that_overlap_count_each_utterance_once(scored: Path) -> None:
+    """The conflicts as a set of their own, whose name sorts before that of the whole test set."""
+    sem = tables.read_table(scored / "data/toy/utt2sem")
+    for folder in sorted((scored / "exp").glob("*/fold*/seed*/score/toy*")):
+        out = folder.with_name(folder.name.replace("test", "conflict"))
+        shutil.copytree(folder, out)
+        (out / "result.json").write_text((folder / "result.json").read_text().replace(folder.name, out.name))
+        head, *lines = (folder / "hyp").read_text().splitlines()
+        mine = [x for x in lines if sem[x.split()[0]] != x.split()[1]]
+        (out / "hyp").write_text("\n".join([head, *mine]) + "\n")
+    assert report(scored).returncode == 0
+    found = json.loads((scored / "exp/results.json").read_text())
+    assert list(found["sets"]) == ["other", "toy-conflict", "toy-test"]
+    for folder in (scored / "exp").glob("*/fold*/seed*/score/toy*conflict"):
+        shutil.rmtree(folder)
+    assert report(scored).returncode == 0
+    alone = json.loads((scored / "exp/results.json").read_text())
+    for kind in ("conflict", "detection"):
+        assert found[kind]["toy"] == alone[kind]["toy"], kind
+
+
+def test_one_name_for_two_utterances_is_an_error(scored: Path) -> None:
+    """Speakers and emotions of one set would be taken for the other's; what was not scored does no harm."""
+    path = scored / "data/another"
+    shutil.copytree(scored / "data/toy", path)
+    (path / "utt2sem").write_text((path / "utt2sem").read_text().replace(" sad", " happy"))
+    assert report(scored).returncode == 0
+    known = json.loads((scored / "exp/results.json").read_text())["conflict"]["toy"]
+    assert known["fas"]["n"] == [16, 32]
+    for folder in (scored / "exp").glob("*/fold*/seed*/score/other"):
+        (folder / "result.json").write_text((folder / "result.json").read_text().replace('"other"', '"another"'))
+        folder.rename(folder.with_name("another"))
+    done = report(scored)
+    assert done.returncode == 1 and "another/utt2sem: 'toy0_" in done.stderr and "by a prefix" in done.stderr
+
+
+def test_what_nobody_spoke_has_no_tone(scored: Path) -> None:
+    for name in ("wav.scp", "utt2dur", "utt2sem"):
+        (scored / "data/toy" / name).unlink()
+    assert report(scored).returncode == 0
+    found = json.loads((scored / "exp/results.json").read_text())
+    assert "toy-test" in found["sets"] and list(found["conflict"]) == ["other"]
+
+
 def test_unheard_words_have_no_emotion(scored: Path) -> None:
     """Where words are predicted, an utterance without any is in neither slice, and is counted below the table."""
     silent = [f"other{i % 6}_{i:02d}" for i in range(5)]
