@@ -176,6 +176,10 @@ class Dataset:
         given = {label: i for i, label in enumerate(labels)}
         self.utts = [u for u in data.utts if data.utt2emo[u] in given]
         self.dropped = len(data) - len(self.utts)
+        if not self.utts:
+            has, says = " ".join(sorted(set(data.utt2emo.values()))), "prepare all sets with the same --labels"
+            named = " ".join(map(str, dirs))
+            raise DataError([f"{named}: has {has} and nothing of what the model can tell, {' '.join(labels)}; {says}"])
         self.references = np.array([given[data.utt2emo[u]] for u in self.utts])
         self.words = np.array([given.get(data.utt2sem.get(u, ""), -1) for u in self.utts])
         self.store = np.array([next(i for i, s in enumerate(sets) if u in s.wav) for u in self.utts])

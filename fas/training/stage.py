@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -160,6 +161,7 @@ def train_one(training: Training) -> None:
     if first:
         tell(out, train_set, silent)
         stamp.unmark(out)
+        shutil.rmtree(out / "score", ignore_errors=True)  # of the model that stood here
     if settings.system == "logreg":
         chosen = logreg.train(settings, train_set, dev_set, out) if first else {}
     else:

@@ -108,6 +108,24 @@ def test_train_and_score(toy: Path) -> None:
     assert "nothing to do" in score(toy, "--zero-shot", toy / "data/other").stderr
 
 
+def test_a_model_trained_anew_has_no_scores_of_the_one_before(toy: Path) -> None:
+    assert train(toy).returncode == 0
+    score_of = toy / "exp/seed7/score/other/result.json"
+    score_of.parent.mkdir(parents=True)
+    score_of.write_text("{}")
+    assert train(toy).returncode == 0 and score_of.exists()
+    (toy / "conf.yaml").write_text(CONF.replace("epochs: 6", "epochs: 2"))
+    assert train(toy).returncode == 0 and not score_of.exists()
+
+
+def test_a_set_of_other_emotions_alone_is_named(toy: Path) -> None:
+    data = datadir.read(toy / "data/other")
+    data.emotions, data.utt2emo = ["anger", "joy", "sadness"], dict.fromkeys(data.utts, "joy")
+    data.write(toy / "data/other")
+    with pytest.raises(DataError, match=r"other: has joy and nothing .*, angry happy sad; .*--labels"):
+        Dataset([toy / "data/other"], {"acoustic": Source(toy / "dump")}, ["angry", "happy", "sad"])
+
+
 def test_weights_do_not_depend_on_the_number_of_threads(toy: Path) -> None:
     """At the paper's width, where a gradient's sum is worth sharing out."""
     wide = {"tokens: 4": "tokens: 40", "patch: 5": "patch: 1", "width: 16": "width: 512", "batch: 8": "batch: 40"}
