@@ -33,6 +33,7 @@ def left_out_table(
     lines = ["## Each corpus left out in turn", "", "Accuracy % on a corpus, trained on all others."]
     lines += ["", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     drawn = {s: bootstrap([cells[s, f].correct() for f in folds], speakers) for s in systems}
+    means = {s: float(np.mean([np.mean(list(cells[s, f].correct().values())) for f in folds])) for s in systems}
     for system in systems:
         own = [cells[system, f] for f in folds]
         summaries = [c.summary(speakers) for c in own]
@@ -43,7 +44,7 @@ def left_out_table(
         shown += [percent(mean_std(list(by_seed))), f"{100 * low:.1f} to {100 * high:.1f}"]
         averages = [s["seed_average"] for s in summaries]
         shown.append(f"{100 * np.mean(averages):.2f}" if len(by_seed) > 1 and None not in averages else "")
-        shown.append(against(drawn, system, reference))
+        shown.append(against(means, drawn, system, reference))
         lines.append(f"| {' | '.join(shown)} |")
     return [
         *lines,
@@ -95,13 +96,12 @@ def bootstrap(each: list[dict[str, float]], speakers: dict[str, str]) -> np.ndar
     return np.mean(made, axis=0)
 
 
-def against(drawn: dict[str, np.ndarray], system: str, reference: str) -> str:
-    """The difference to the reference system and its interval."""
+def against(means: dict[str, float], drawn: dict[str, np.ndarray], system: str, reference: str) -> str:
+    """The difference of the means to the reference system, and its interval by the draws."""
     if system == reference or reference not in drawn:
         return ""
-    difference = drawn[system] - drawn[reference]
-    low, high = 100 * np.quantile(difference, (0.025, 0.975))
-    return f"{100 * difference.mean():+.1f} ({low:+.1f} to {high:+.1f})"
+    low, high = 100 * np.quantile(drawn[system] - drawn[reference], (0.025, 0.975))
+    return f"{100 * (means[system] - means[reference]):+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 def percent(value: dict[str, float]) -> str:

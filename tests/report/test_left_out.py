@@ -42,6 +42,22 @@ def test_the_mean_over_corpora_is_not_that_over_utterances() -> None:
     assert "half" not in rows  # has not been tested on all
 
 
+def test_the_difference_is_that_of_the_means_whoever_speaks_more() -> None:
+    """Of four speakers one says nine tenths: the mean over draws of speakers is far from the mean over utterances."""
+    speakers = {f"{c}{i}": f"{c}{max(0, i - 26)}" for c in ("de", "pl") for i in range(30)}
+    cells = {}
+    for system, right in (("fas", 15), ("voice", 27)):
+        for name in ("de", "pl"):
+            given = np.array([0 if (i < right) == (system == "voice") else 1 for i in range(30)])
+            cells[system, name] = made = Cell()
+            utts = [f"{name}{i}" for i in range(30)]
+            hyp = Hypotheses(["angry", "sad"], utts, np.zeros(30, int), given, np.eye(2)[given])
+            made.add(1, hyp, {"protocol": "zero-shot", "transductive": False})
+    lines = left_out.left_out_table(cells, ["de", "pl"], "fas", speakers, {})
+    row = next(line for line in lines if line.startswith("| voice"))
+    assert "| 90.00 ± 0.00 |" in row and "| +40.0 (" in row
+
+
 def test_intervals_draw_speakers_within_each_corpus() -> None:
     drawn = left_out.bootstrap([cell("de", [1.0, 0.0, 0.5]).correct(), cell("pl", [0.5]).correct()], SPEAKERS)
     assert drawn.shape == (left_out.ROUNDS,) and abs(drawn.mean() - 0.5) < 0.01
