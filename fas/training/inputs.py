@@ -71,6 +71,9 @@ def data_digest(streams: dict[str, Any], feats: dict[str, Path], sets: list[Path
             kind, _, below = str(stream["feats"]).partition("/")
             if kind == "semantic" and kind not in feats:
                 raise ConfError(f"feats: {stream['feats']}: has no encoder; name the encoder's conf, --semantic-conf")
+            if kind != "text" and not (directory / "wav.scp").exists():
+                says = f"was written and never spoken, so there are no {kind} frames; it is for systems of text alone"
+                raise DataError([f"{directory}: {says}"])
             folder = feats.get(kind, Path(kind)) / datadir.home(directory).name / (below or ".")
             parts.append(features_digest(kind, folder))
     return stamp.digest(*parts)
