@@ -77,8 +77,16 @@ def check_known(cells: Cells, speakers: dict[str, str], root: Path) -> None:
         raise DataError(problems)
 
 
+def left_out(cell: analysis.Cell) -> int:
+    """Utterances of a set whose emotion the model has no label for, over its folds."""
+    results = [json.loads((folder / "result.json").read_text()) for folder in cell.folders]
+    return sum({r["set"]: r.get("left_out", 0) for r in results}.values())
+
+
 def add_external(cells: Cells, name: str, path: Path) -> None:
-    """Score a file of `utterance label` lines on every set that it has all utterances of. Raises DataError."""
+    """Score a file of `utterance label` lines on every set that it has all of. Raises DataError, ConfError."""
+    if name in {s for s, _ in cells} | {limits.ORACLE, agreement.PEOPLE}:
+        raise ConfError(f"--external {name}={path}: the tables have a row {name} already; take another name")
     table = tables.read_table(path, ordered=False)
     found = False
     for shown in sorted({s for _, s in cells}):
@@ -200,6 +208,9 @@ def analyse_conflict(
         of_words = sum(cut.words[u] in given for u in cut.conflict) / len(cut.conflict)
         chances = {"chance": 1 / len(given), "chance_of_words": of_words / len(given)}
         made[home] = {s: analysis.conflict(c, cut) | chances for s, c in systems.items()}
+        if cut.predicted:  # by itself: its mean is one of all and of nothing
+            for system in {roles["words"], limits.ORACLE} & systems.keys():
+                made[home][system].pop("mean", None)
         if cut.congruent:
             correct = {s: analysis.balanced(c, cut) for s, c in systems.items() if "mean" in made[home][s]}
             compare(made[home], correct, roles["both"], speakers, "mean")

@@ -21,11 +21,13 @@ def accuracies(tables: dict[str, dict[str, dict[str, Any]]], chances: dict[str, 
             if system not in rows:
                 continue
             row = rows[system]
-            mean, (low, high) = 100 * row["accuracy"]["mean"], (100 * v for v in row["interval"])
+            mean = 100 * row["accuracy"]["mean"]
             colour = "C0" if system == "fas" else "C1" if row["transductive"] else "0.6"
             axes.barh(i, mean, color=colour, height=0.7)
-            whiskers = [[max(0, mean - low)], [max(0, high - mean)]]
-            axes.errorbar(mean, i, xerr=whiskers, fmt="none", ecolor="0.2", capsize=2)
+            if row["interval"]:
+                low, high = (100 * v for v in row["interval"])
+                whiskers = [[max(0, mean - low)], [max(0, high - mean)]]
+                axes.errorbar(mean, i, xerr=whiskers, fmt="none", ecolor="0.2", capsize=2)
             axes.text(2, i, f"{mean:.1f}", va="center", fontsize=8, color="white")
         axes.axvline(100 * chances[name], color="0.3", linestyle=":", linewidth=1)
         axes.set(title=name, xlabel="accuracy (%)", xlim=(0, 100))
@@ -58,7 +60,6 @@ def capture(rows: dict[str, dict[str, Any]], path: Path) -> None:
 def roc(rows: dict[str, dict[str, Any]], path: Path) -> None:
     """Conflicts found against false alarms, a line for each system, the mean over seeds; no picture without figures."""
     drawn = {s: r for s, r in rows.items() if "curve" in r}
-    path.unlink(missing_ok=True)  # of other scores
     if not drawn:
         return
     figure, axes = plt.subplots(figsize=(4.6, 4.2), layout="constrained")

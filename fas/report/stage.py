@@ -61,7 +61,7 @@ class Wanted:
 
 def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     """OUT/{report.html RESULTS.md results.json} and pictures; RESULTS.md to standard output too."""
-    from fas.report import collect, plots, results
+    from fas.report import collect, results
     from fas.scoring import detection
 
     out = wanted.out
@@ -90,7 +90,8 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     infos = {}
     for name in figures:
         cell = next(c for (_, n), c in cells.items() if n == name)
-        infos[name] = cell.info | {"silent": sum(heard.get(u) == "" for u in cell.every[0].utts)}
+        silent = sum(heard.get(u) == "" for u in cell.every[0].utts)
+        infos[name] = cell.info | {"silent": silent, "left_out": collect.left_out(cell)}
     languages, genders = (read(wanted.datadir, name) for name in ("utt2lang", "spk2gender"))
     above = [*facts, *held_out(wanted, cells, speakers, languages, genders)]
     text = tables.document(above, figures, infos, conflicts, detections, published, wanted.roles["both"])
@@ -98,13 +99,7 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     stamp.unmark(out, DONE)
     with stamp.write_aside(out / "results.json") as f:
         json.dump({"sets": figures, "conflict": conflicts, "detection": detections}, f, indent=1)
-    chances = {name: tables.chance(info) for name, info in infos.items()}
-    plots.accuracies(figures, chances, out / "results.png")
-    for name, rows in conflicts.items():
-        plots.capture(rows, out / f"capture-{name}.png")
-        plots.attention_over_time(rows, out / f"attention-{name}.png")
-    for name, rows in detections.items():
-        plots.roc(rows, out / f"roc-{name}.png")
+    draw(out, figures, infos, conflicts, detections)
     for name, said in says.items():
         with stamp.write_aside(out / f"conflict-{name}.tsv") as f:
             f.writelines(f"{line}\n" for line in detection.table(said, heard))
@@ -119,6 +114,20 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
     others = sorted(p.name for pattern in ("*.png", "conflict-*.tsv") for p in out.glob(pattern))
     stamp.mark_whole(out, inputs, ["results.json", "report.html", "RESULTS.md", *others], DONE)
     print(text)
+
+
+def draw(out: Path, figures: Any, infos: Any, conflicts: dict[str, Any], detections: dict[str, Any]) -> None:
+    """The pictures; those of scores that are no longer there go."""
+    from fas.report import plots
+
+    for old in (p for kind in ("capture", "attention", "roc", "conflict") for p in out.glob(f"{kind}-*.*")):
+        old.unlink()
+    plots.accuracies(figures, {name: tables.chance(info) for name, info in infos.items()}, out / "results.png")
+    for name, rows in conflicts.items():
+        plots.capture(rows, out / f"capture-{name}.png")
+        plots.attention_over_time(rows, out / f"attention-{name}.png")
+    for name, rows in detections.items():
+        plots.roc(rows, out / f"roc-{name}.png")
 
 
 def held_out(

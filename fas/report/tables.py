@@ -9,12 +9,12 @@ from fas import stamp
 PACKAGES = ("torch", "s3prl", "openai-whisper", "transformers", "scikit-learn")
 REMARKS = [
     "± is the standard deviation over seeds (a logistic regression has none); the interval is a bootstrap over",
-    "speakers (2,000 draws). *Seeds averaged*: the accuracy when the posteriors of a fold's seeds are averaged. p:",
-    "paired permutation test over speakers, two-sided, Holm-corrected within the table; few speakers can't make it",
-    "small (6 speakers: 0.03 at the least). *people*, where listeners judged a set: each against the majority of the",
-    "others, in place of seeds. *oracle*: right where the words alone or the voice alone are, the ceiling of a fusion",
-    "that chooses between them; *chance*: each allowed label as often. The smallest difference is that of a paired",
-    "test over these speakers (Bloom 1995; fas/scoring/limits.py).",
+    "speakers (2,000 draws), and one speaker has none. *Seeds averaged*: the accuracy when the posteriors of a fold's",
+    "seeds are averaged. p: paired permutation test over speakers, two-sided, Holm-corrected within the table; few",
+    "speakers can't make it small (6 speakers: 0.03 at the least). *people*, where listeners judged a set: each",
+    "against the majority of the others, in place of seeds. *oracle*: right where the words alone or the voice alone",
+    "are, the ceiling of a fusion that chooses between them; *chance*: each allowed label as often. The smallest",
+    "difference is that of a paired test over these speakers (Bloom 1995; fas/scoring/limits.py).",
     "",
     "P(conflict): of *words + voice* 1 - sum_e p(e | words) p(e | voice), of a head what it states itself; in brackets",
     "95 % over speakers (1,000 draws).",
@@ -60,6 +60,9 @@ def set_table(name: str, rows: dict[str, dict[str, Any]], info: dict[str, Any], 
     lines += smallest_differences(rows, reference)
     if info["protocol"] == "zero-shot":
         lines += ["", f"Labels that may be given: {', '.join(info['labels_given'])}."]
+    if info["left_out"]:
+        says = "their emotion is none that the model was trained to tell"
+        lines += ["", f"{info['left_out']} more utterances are left out: {says}."]
     if info["silent"]:
         says = "a text encoder sees its marks of beginning and end alone"
         lines += ["", f"In {info['silent']} of the {first['n']} utterances no words were heard: {says}."]
@@ -98,15 +101,15 @@ def detection_tables(found: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
                 lines.append(f"| {system} | no figure: there are no {row['missing']} | | | |")
                 continue
             names = ("auc", "average_precision", "found_at_5", "found_at_20")
-            shown = [f"{pm(row[k])} ({interval(row[k]['interval'])})" for k in names]
+            shown = [pm(row[k]) + (f" ({interval(x)})" if (x := row[k]["interval"]) else "") for k in names]
             lines.append(f"| {system} | {' | '.join(shown)} |")
         lines.append("")
     return lines
 
 
-def interval(bounds: list[float]) -> str:
+def interval(bounds: list[float] | None) -> str:
     """In per cent."""
-    return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}"
+    return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}" if bounds else ""
 
 
 def against(row: dict[str, Any]) -> str:
@@ -121,7 +124,9 @@ def conflict_tables(found: dict[str, dict[str, dict[str, Any]]], reference: str)
     lines = []
     for name, rows in found.items():
         first = next(iter(rows.values()))
-        kind = "as *predicted* by the text-only system" if first["predicted"] else "as the corpus knows it (utt2sem)"
+        kind = "as the corpus knows it (utt2sem)"
+        if first["predicted"]:
+            kind = "as *predicted* by the text-only system, which is right where they agree and wrong elsewhere by that"
         lines += [f"## {name}: tone against words", "", f"The emotion of the words is {kind}.", ""]
         lines += [
             f"| system | congruent accuracy % (n {first['n'][0]}) | conflict accuracy % (n {first['n'][1]}) "

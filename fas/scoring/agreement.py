@@ -113,9 +113,11 @@ class People(Cell):
     def seed_average(self) -> None:
         """There is none: each listener has a reference of his or her own."""
 
-    def interval(self, speakers: dict[str, str]) -> tuple[float, float]:
+    def interval(self, speakers: dict[str, str]) -> tuple[float, float] | None:
         """95 % over speakers of the mean over listeners, who are not all compared on the same utterances."""
         place = {s: i for i, s in enumerate(sorted({speakers[u] for pool in self.every for u in pool.utts}))}
+        if len(place) < 2:
+            return None
         right, asked = np.zeros((2, len(self.every), len(place)))
         for row, pool in enumerate(self.every):
             own = [place[speakers[u]] for u in pool.utts]

@@ -125,8 +125,8 @@ class Cell:
             right.append(float(np.mean(mean.argmax(1) == pools[0].references[orders[0]])))
         return float(np.mean(right))
 
-    def interval(self, speakers: dict[str, str]) -> tuple[float, float]:
-        """95 % of the accuracy over speakers."""
+    def interval(self, speakers: dict[str, str]) -> tuple[float, float] | None:
+        """95 % of the accuracy over speakers, of whom one has none."""
         return speaker_interval(self.correct(), speakers)
 
     def summary(self, speakers: dict[str, str]) -> dict[str, Any]:
@@ -168,12 +168,14 @@ def by_speaker(value: dict[str, float], speakers: dict[str, str]) -> tuple[np.nd
 
 def speaker_interval(
     correct: dict[str, float], speakers: dict[str, str], rounds: int = 2000, level: float = 0.95
-) -> tuple[float, float]:
+) -> tuple[float, float] | None:
     """Bootstrap interval of the accuracy over speakers: whole speakers are drawn with replacement (Efron 1979).
 
-    correct: utterance -> share of the seeds that got it right.
+    correct: utterance -> share of the seeds that got it right. None for one speaker, who tells nothing of others.
     """
     right, count = by_speaker(correct, speakers)
+    if len(right) < 2:
+        return None
     drawn = np.random.default_rng(0).integers(len(right), size=(rounds, len(right)))
     accuracy = right[drawn].sum(1) / count[drawn].sum(1)
     tail = (1 - level) / 2

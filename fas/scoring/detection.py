@@ -106,7 +106,8 @@ def figures(of: Stated, conflict: dict[str, bool], speakers: dict[str, str], hea
     """Each figure's mean and deviation over seeds, its 95 % over speakers (Efron 1979), and the mean curve to draw.
 
     conflict: utterance -> whether its tone and words part; heard: its transcript. Utterances without words, of which
-    nobody can say it, are counted and left out. With one class alone there is no figure, and `missing` says which is.
+    nobody can say it, are counted and left out. With one class alone there is no figure, and `missing` says which is;
+    one speaker has no interval.
     """
     known = {u for pools in of.values() for pool in pools for u in pool} & conflict.keys()
     silent = {u for u in known if heard.get(u) == ""}
@@ -124,7 +125,8 @@ def figures(of: Stated, conflict: dict[str, bool], speakers: dict[str, str], hea
             every.setdefault(name, []).append(np.mean([f[name] for f in found], axis=0))
     curve = np.mean(every.pop("curve"), axis=0)
     for name, values in every.items():
-        interval = np.nanquantile(np.mean(values, axis=0)[1:], (0.025, 0.975)).tolist()
+        several = len({speakers[u] for u in utts}) > 1
+        interval = np.nanquantile(np.mean(values, axis=0)[1:], (0.025, 0.975)).tolist() if several else None
         made[name] = mean_std([float(v[0]) for v in values]) | {"interval": interval}
     return made | {"curve": {"alarms": GRID.tolist(), "found": curve.tolist()}}
 
