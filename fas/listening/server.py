@@ -22,7 +22,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from fas import stamp
-from fas.data import audio
+from fas.data import audio, check
 from fas.data.datadir import DataDir
 from fas.errors import AudioError, ConfError, DataError
 from fas.listening.store import TASKS, Answer, Store, listener_name
@@ -54,13 +54,20 @@ class Task:
         """The number that an utterance goes by outside."""
         return stamp.digest(self.salt, utt)[:16]
 
+    def sound(self, utt: str) -> np.ndarray:
+        """What listeners hear of it, (n,) at 16 kHz: its stretch of its recording, its channel. Raises AudioError."""
+        return audio.read(self.data.place(utt), channel=self.data.channel.get(utt))
+
 
 def open_task(data: DataDir, folder: Path, tasks: list[str], low_pass: float, texts: Path) -> Task:
     """Begin in `folder`, or go on there. Raises ConfError where it was begun otherwise, and DataError for bad audio."""
-    if any(task != "voice" for task in tasks) and len(data.text) < len(data):
-        raise DataError([f"{data.path}/text: is missing, and the tasks words and both show it; take --tasks voice"])
-    if set(tasks) != {"words"}:
-        check_audio(data)
+    if {*tasks} - {"voice"} and (lacking := [u for u in data.utts if not data.text.get(u)]):
+        says = "and the tasks words and both show it; add it, or take --tasks voice"
+        raise DataError([f"{data.path}/text: utterance {u!r} has no text, {says}" for u in lacking])
+    if {*tasks} != {"words"}:
+        if data.written:
+            raise DataError([f"{data.path}: holds texts and no audio to hear; take --tasks words"])
+        check.check_audio(data)
     store = Store(folder)
     content = stamp.digest_all([*data.emotions, *(f"{u} {data.text.get(u, '')}" for u in data.utts)])
     for key, value in {"utterances": content, "low_pass": f"{low_pass:g}"}.items():
@@ -72,18 +79,6 @@ def open_task(data: DataDir, folder: Path, tasks: list[str], low_pass: float, te
     task.salt = store.settle("salt", random.SystemRandom().randbytes(16).hex())
     task.utt_of = {task.number(u): u for u in data.utts}
     return task
-
-
-def check_audio(data: DataDir) -> None:
-    """Raises DataError with every file that listeners could not hear."""
-    problems = []
-    for utt in data.utts:
-        try:
-            audio.check(data.wav[utt])
-        except AudioError as e:
-            problems.append(f"utterance {utt!r}: {e}")
-    if problems:
-        raise DataError(problems)
 
 
 def read_texts(path: Path, emotions: list[str]) -> dict[str, Any]:
@@ -113,7 +108,7 @@ def app(task: Task, hosts: list[str]) -> Starlette:
 
     @lru_cache(CACHED)
     def sound(kind: str, utt: str) -> bytes:
-        return flac(audio.read(task.data.wav[utt]), task.low_pass if kind == "voice" else 0)
+        return flac(task.sound(utt), task.low_pass if kind == "voice" else 0)
 
     async def home(_: Request) -> Response:
         html = page.ENVIRONMENT.get_template("annotate.html").render(task=task, ahead=AHEAD)
