@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from fas import stamp
 from fas.data import audio
 from fas.errors import ConfError
 from fas.listening.server import POLICY
 from fas.report import page
-from fas.synthesis import command, make
+from fas.synthesis import command, journal, make
 from fas.synthesis.plan import Command
 
 LARGEST = 50_000_000  # bytes of a recording
@@ -28,8 +29,10 @@ def app(made: make.Set, hosts: list[str]) -> Starlette:
     """The server of a planned set; hosts: names that it answers to. Raises ConfError for one that a machine speaks."""
     if made.settings.synthesiser != "people":
         raise ConfError(f"{made.settings.name}: its conf does not say `synthesiser: people`")
-    jobs = {u.utt: made.job(u) for u in made.utterances}
+    jobs, lock = made.jobs, made.out / ".lock"  # local/conflict_set.py may complete the set meanwhile
     make.begin(made.out)
+    with stamp.locked(lock):
+        journal.keep_recordings(made.out, jobs)
     one_by_one = threading.Lock()
     policy = POLICY.replace("script-src", "script-src blob:")  # the worklet that hears the microphone
 
@@ -54,13 +57,17 @@ def app(made: make.Set, hosts: list[str]) -> Starlette:
         return PlainTextResponse(wrong, status_code=422) if wrong else JSONResponse({"kept": job.utt})
 
     def keep(content: bytes, job: make.Job) -> str:
-        with one_by_one:
+        with one_by_one, stamp.locked(lock):
+            make.begin(made.out)  # a set that was completed has no .parts
+            digest, before = job.digest(), journal.spoken(made.out).get(job.utt)
+            if before and before["job"] != digest and job.wav.exists():
+                return "The lines of this set have been changed since; start fas record again."
             job.part.write_bytes(content)
             wrong = fault(job)
             if wrong:
                 job.part.unlink()
             else:
-                make.note(made.out, job, job.digest())
+                journal.note(made.out, job, digest)
         return wrong
 
     routes = [Route("/", home), Route("/lines", lines), Route("/recording/{utt}", recording, methods=["POST"])]
@@ -69,10 +76,10 @@ def app(made: make.Set, hosts: list[str]) -> Starlette:
 
 def lines_of(made: make.Set, jobs: dict[str, make.Job], speaker: str) -> list[dict[str, Any]]:
     """A speaker's lines in the plan's order, and whether each is recorded."""
-    there = make.spoken(made.out)
+    there = journal.spoken(made.out)
     return [
         {"utt": u.utt, "text": u.text, "emotion": u.emo, "scenario": u.scenario,
-         "done": make.is_spoken(there.get(u.utt), jobs[u.utt].digest(), jobs[u.utt].wav)}
+         "done": journal.is_spoken(there.get(u.utt), jobs[u.utt].digest(), jobs[u.utt].wav)}
         for u in made.utterances if u.speaker == speaker
     ]  # fmt: skip
 

@@ -4,7 +4,6 @@ OUT gets wav/<utterance>.wav, metadata.tsv and README.md, the card. A journal ha
 """
 
 import csv
-import filecmp
 import json
 import os
 import shutil
@@ -26,9 +25,9 @@ from fas import stamp
 from fas.data import corpora, espeak, prepare
 from fas.errors import DataError, EspeakError
 from fas.synthesis import card, command, lines, plan, prosody
+from fas.synthesis.journal import JOURNAL, is_spoken, keep_recordings, note, spoken
 from fas.synthesis.plan import Command, SetConf, Utterance
 
-JOURNAL = ".spoken.jsonl"
 PARTS, FAILURES = ".parts", "failures.tsv"
 BEFORE = ".stamp.json"  # mark of a case_mini that 0.1 made: its files are kept where their bytes are the same
 
@@ -65,6 +64,11 @@ class Set:
     utterances: list[Utterance]
     seed: int
     out: Path
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        """Utterance -> how it is spoken."""
+        return {u.utt: self.job(u) for u in self.utterances}
 
     def job(self, u: Utterance) -> Job:
         """How an utterance is spoken. People say the same whatever the seed."""
@@ -109,7 +113,9 @@ def make(made: Set, nj: int) -> None:
     name, out = made.settings.name, made.out
     begin(out)
     with stamp.locked(out / ".lock"):
-        jobs = {u.utt: made.job(u) for u in made.utterances}
+        jobs = made.jobs
+        if made.settings.synthesiser == "people":
+            keep_recordings(out, jobs)
         digests = {utt: job.digest() for utt, job in jobs.items()}
         text = card.of(made.settings, made.utterances, made.seed)
         planned = stamp.digest_all(f"{u} {digests[u.utt]}" for u in made.utterances)
@@ -151,32 +157,6 @@ def fill(made: Set, todo: list[Job], digests: dict[str, str], nj: int) -> list[s
         leftover.unlink()
     failures, missing = speak_all(todo, digests, out, nj, made.settings.name)
     return write_failures(out, failures, missing)
-
-
-def spoken(out: Path) -> dict[str, dict[str, Any]]:
-    """Utterance -> its last entry in the journal; a line that a kill cut short counts for nothing."""
-    found: dict[str, dict[str, Any]] = {}
-    path = out / JOURNAL
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        found[entry["utt"]] = entry
-    return found
-
-
-def is_spoken(entry: dict[str, Any] | None, digest: str, wav: Path) -> bool:
-    """Whether a journal's entry is of this digest and its file as it was written."""
-    return entry is not None and entry["job"] == digest and wav.exists() and wav.stat().st_size == entry["size"]
-
-
-def note(out: Path, job: Job, digest: str) -> None:
-    """Move an utterance's file into place and write it into the journal, behind whatever a kill has left there."""
-    if not (job.wav.exists() and filecmp.cmp(job.part, job.wav, shallow=False)):  # what was made of them stays whole
-        os.replace(job.part, job.wav)
-    with (out / JOURNAL).open("a", encoding="utf-8") as f:
-        f.write("\n" + json.dumps({"utt": job.utt, "job": digest, "size": job.wav.stat().st_size}))
 
 
 def speak_all(

@@ -17,6 +17,7 @@ import soundfile
 from selenium import webdriver
 
 from fas.data.datadir import DataDir
+from fas.listening import server, store
 from tests.conftest import ROOT, install
 
 EMOTIONS = ["angry", "happy", "neutral", "sad"]
@@ -119,3 +120,11 @@ def shot(window: webdriver.Chrome, name: str) -> None:
 
 def severe(window: webdriver.Chrome) -> list[str]:
     return [entry["message"] for entry in window.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def numbers(folder: Path, data: DataDir) -> dict[str, str]:
+    """Number -> utterance, which the page itself can't know."""
+    kept = store.Store(folder)
+    task = server.Task(data, [], 0, {}, kept, kept.settings()["salt"])
+    kept.close()
+    return {task.number(u): u for u in data.utts}

@@ -18,12 +18,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from fas.data import datadir
-from fas.data.segments import Segment
-from fas.listening import server, store
+from fas.listening import store
 from tests.conftest import free_port, run
 from tests.listening import pages
-from tests.listening.pages import EMOTIONS, ENV, ask, browser, conflict_data, heard_as, look, served
+from tests.listening.pages import EMOTIONS, ENV, ask, browser, conflict_data, heard_as, look, numbers, served
 
 KEYS = {"angry": "a", "happy": "h", "neutral": "n", "sad": "s"}
 ERRORS = {"Anna": 0.1, "Bert": 0.3, "Carla": 0.2}
@@ -60,14 +58,6 @@ def judge(window: webdriver.Chrome, names: dict[str, str], listener: str, count:
         utt = names[last]
         label = heard_as(listener, utt, utt.split("-")[1], ERRORS[listener])
         window.find_element(By.TAG_NAME, "body").send_keys(KEYS[label], str(1 + len(utt) % 5))
-
-
-def numbers(folder: Path, data: datadir.DataDir) -> dict[str, str]:
-    """Number -> utterance, which the page itself can't know."""
-    kept = store.Store(folder)
-    task = server.Task(data, [], 0, {}, kept, kept.settings()["salt"])
-    kept.close()
-    return {task.number(u): u for u in data.utts}
 
 
 def test_three_listeners_at_once_one_closes_and_comes_back(tmp_path: Path) -> None:
@@ -254,54 +244,3 @@ def test_what_the_server_refuses(tmp_path: Path) -> None:
     next((tmp_path / "wav").iterdir()).write_bytes(b"")
     done = run(*program, tmp_path / "toy", "--out", tmp_path / "other", env=ENV)
     assert done.returncode == 1 and "empty file" in done.stderr
-
-
-def test_the_filter_hides_words_and_keeps_the_melody() -> None:
-    import io
-
-    import soundfile
-
-    seconds = np.arange(16000) / 16000
-    low, high = (0.2 * np.sin(2 * np.pi * f * seconds) for f in (200, 1500))
-    heard, rate = soundfile.read(io.BytesIO(server.flac((low + high).astype(np.float32), 400)))
-    spectrum = np.abs(np.fft.rfft(heard[800:16800])) / 8000
-    assert rate == 16000 and abs(spectrum[200] - 0.2) < 0.01 and spectrum[1500] < 0.0002
-    plain, _ = soundfile.read(io.BytesIO(server.flac((3 * low).astype(np.float32), 0)))
-    assert abs(np.abs(plain).max() - 0.6) < 0.01
-
-
-def test_a_listener_hears_the_utterance_and_not_its_recording(tmp_path: Path) -> None:
-    """Stretches of one stereo recording, a channel each: 0.5 s of 200 Hz, 1 s of 1500 Hz."""
-    import io
-
-    import soundfile
-
-    seconds = np.arange(8 * 16000) / 16000
-    low, high = (0.2 * np.sin(2 * np.pi * f * seconds) for f in (200, 1500))
-    soundfile.write(tmp_path / "call.wav", np.stack([low, high], axis=1), 16000)
-    data = datadir.DataDir("toy", {}, {}, {}, {}, EMOTIONS)
-    for utt, start, end, channel in (("a", 1.0, 1.5, 1), ("b", 6.0, 7.0, 2)):
-        data.wav[utt], data.segments[utt] = str(tmp_path / "call.wav"), Segment("call", start, end)
-        data.utt2spk[utt], data.utt2emo[utt], data.utt2dur[utt], data.channel[utt] = utt, "sad", end - start, channel
-    data.write(tmp_path / "toy")
-    port = free_port()
-    with served("annotate", tmp_path / "toy", "--out", tmp_path / "answers", port=port):
-        names = {utt: number for number, utt in numbers(tmp_path / "answers", data).items()}
-        for utt, length, hertz in (("a", 0.5, 200), ("b", 1.0, 1500)):
-            status, content = ask(port, "GET", f"/sound/voice/{names[utt]}")
-            heard, rate = soundfile.read(io.BytesIO(content))
-            assert status == 200 and len(heard) == length * rate
-            assert np.abs(np.fft.rfft(heard)).argmax() / length == hertz
-
-
-def test_what_listeners_could_not_judge_is_named(tmp_path: Path) -> None:
-    data = conflict_data(tmp_path, 4)
-    data.text[data.utts[1]] = ""
-    data.write(tmp_path / "toy")
-    command = (sys.executable, "-m", "fas", "annotate", tmp_path / "toy", "--out", tmp_path / "answers", "--tasks")
-    done = run(*command, "words", env=ENV)
-    assert done.returncode == 1 and f"utterance {data.utts[1]!r} has no text" in done.stderr
-    for name in ("wav.scp", "utt2dur", ".done.json"):
-        (tmp_path / "toy" / name).unlink()
-    done = run(*command, "voice", env=ENV)
-    assert done.returncode == 1 and "texts and no audio to hear" in done.stderr

@@ -15,6 +15,7 @@ import yaml
 from fas.data import datadir
 from fas.errors import ConfError, DataError
 from fas.synthesis import command, lines, make, plan
+from fas.synthesis.journal import spoken
 from tests.conftest import ROOT, run
 
 EMOTIONS = ("angry", "happy", "neutral", "sad")
@@ -105,12 +106,12 @@ def test_a_killed_run_goes_on_and_speaks_nothing_twice(tmp_path: Path) -> None:
     conf = write(tmp_path)
     process = subprocess.Popen(program(conf), env=ENV, stderr=subprocess.DEVNULL)
     journal = tmp_path / "corpora/second/.spoken.jsonl"
-    while not journal.exists() or len(make.spoken(journal.parent)) < 4:
+    while not journal.exists() or len(spoken(journal.parent)) < 4:
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    there = len(make.spoken(journal.parent))
+    there = len(spoken(journal.parent))
     journal.write_text(journal.read_text() + '\n{"utt": "torn')
     before = len((tmp_path / "tries").read_text().splitlines())
     done = conflict_set(conf)
