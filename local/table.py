@@ -8,8 +8,8 @@ The conf has the keys of every corpus and
   join: {table: files.csv, by: file}   a second table in the same folder whose row of the same `file` adds its columns
   columns:                      what each field is taken from
     utt, wav, speaker, emotion  needed
-    words_emotion, text, language, sex, split (train, dev, test), fold (in which it is tested, from 1), channel (of
-    its audio, from 1)
+    words_emotion, text, language, sex (m, f), split (train, dev, test), fold (in which it is tested, from 1), channel
+    (of its audio, from 1), start and end (seconds into a file that holds several utterances)
 A field is taken from
   a column's name: file_id
   a template of columns: "samples/{file_id}.wav"
@@ -30,7 +30,15 @@ from fas.data.corpora import Corpus, Utterance
 from fas.errors import ConfError, DataError
 
 NEEDED = ("utt", "wav", "speaker", "emotion")
-OPTIONAL = ("words_emotion", "text", "language", "sex", "split", "fold", "channel")
+OPTIONAL = ("words_emotion", "text", "language", "sex", "split", "fold", "channel", "start", "end")
+FORMS = {  # what a cell may hold, and how it is said
+    "language": (r"([a-z]{2,3}(-\w+)*)?", "an ISO 639 language code (en, zh, yue)"),
+    "sex": (r"[mf]?", "m or f; translate it by a map"),
+    "fold": (r"([1-9]\d{0,3})?", "a number from 1"),
+    "channel": (r"([1-9]\d{0,3})?", "a number from 1"),
+    "start": (r"(\d+\.?\d*)?", "seconds"),
+    "end": (r"(\d+\.?\d*)?", "seconds"),
+}
 PLACE = re.compile(r"\{([^{}]+)\}")
 
 
@@ -122,26 +130,43 @@ def table(path: Path, corpus_name: str, corpus: Corpus, specs: dict[str, Spec]) 
         raise corpus.missing(f"{path}: no such file")
     columns = sorted({column for spec in specs.values() for column in spec.columns()})
     problems = []
+    sounds: dict[tuple[str, ...], str] = {}  # file, stretch and channel -> where it stands
     for where, row in joined(path, corpus, columns):
         cell = {"language": corpus.language}
-        for name, spec in specs.items():
-            try:
-                cell[name] = spec.take(row)
-            except ValueError as e:
-                problems.append(f"{where}: {name}: {e}")
-                cell[name] = "?"
-        problems += [f"{where}: {name} is empty" for name in NEEDED if not cell[name]]
-        if cell["language"] and not re.fullmatch(r"[a-z]{2,3}(-\w+)*", cell["language"]):
-            problems.append(f"{where}: {cell['language']!r} is no ISO 639 language code (en, zh, yue)")
-        for name in ("fold", "channel"):
-            if not re.fullmatch(r"\d{0,4}", cell.get(name, "")):
-                problems.append(f"{where}: {name} is {cell[name]!r}, not a number from 1")
+        found = fill(cell, specs, row)
+        sound = tuple(cell.get(name, "") for name in ("wav", "start", "end", "channel"))
+        if not found and (before := sounds.setdefault(sound, where)) != where:
+            found = [f"has the sound of {before}, {cell['wav']}; keep one, or say their start and end, or channel"]
+        problems += [f"{where}: {problem}" for problem in found]
         if not problems:
             numbers = {name: int(cell.pop(name, "") or 0) for name in ("fold", "channel")}
+            times = {name: float(cell.pop(name, "") or 0) for name in ("start", "end")}
             names = corpora.ids(corpus_name, cell.pop("speaker"), cell.pop("utt"))
-            yield Utterance(**names, wav=path.parent / cell.pop("wav"), **numbers, **cell)
+            yield Utterance(**names, wav=path.parent / cell.pop("wav"), **numbers, **times, **cell)
     if problems:
         raise DataError(problems)
+
+
+def fill(cell: dict[str, str], specs: dict[str, Spec], row: dict[str, str]) -> list[str]:
+    """Put a row's fields into `cell`; returns what is wrong with them."""
+    wrong = []
+    for name, spec in specs.items():
+        try:
+            cell[name] = spec.take(row)
+        except ValueError as e:
+            wrong.append(f"{name}: {e}")
+            continue
+        if name in NEEDED and not cell[name]:
+            wrong.append(f"{name} is empty")
+    for name, (form, says) in FORMS.items():
+        if not re.fullmatch(form, cell.get(name, "")):
+            wrong.append(f"{name} is {cell[name]!r}, not {says}")
+    if not wrong and (cell.get("start") or cell.get("end")):
+        start, end = (float(cell.get(name) or -1) for name in ("start", "end"))
+        if not 0 <= start < end:
+            shown = f"start is {cell.get('start', '')!r} and end {cell.get('end', '')!r}"
+            wrong.append(f"{shown}; give both, or none for a whole file")
+    return wrong
 
 
 def run() -> None:

@@ -1,6 +1,7 @@
 """What is known of a corpus: its labels and its conf, conf/corpora/<name>.yaml, and how its utterances are named."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,11 +49,11 @@ class Corpus:
     """conf/corpora/<name>.yaml."""
 
     title: str
-    paper: str
     get: str
     licence: str
     layout: str
     labels: dict[str, Label]
+    paper: str = ""
     forbids: str = ""  # what the licence forbids of what research does: it is then asked for before a download
     download: list[dict[str, Any]] = field(default_factory=list)  # fas/data/acquire.py
     splits: Literal[("", *SPLITS)] = ""  # one of SPLITS; none said: whatever the utterances have
@@ -117,7 +118,8 @@ def ids(corpus: str, speaker: str, name: str, joint: str = "-") -> dict[str, str
     """
 
     def plain(text: str) -> str:
-        return re.sub(r"[^\w.-]", lambda match: f"_{ord(match[0]):x}", re.sub(r"\s", "_", text))
+        text = re.sub(r"\s", "_", unicodedata.normalize("NFC", text))  # file names may have letters and accents apart
+        return re.sub(r"[^\w.-]", lambda match: f"_{ord(match[0]):x}", text)
 
     speaker = corpus + plain(speaker).replace("-", "_")
     return {"speaker": speaker, "utt": speaker + joint + plain(name)}

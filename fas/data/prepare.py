@@ -19,7 +19,7 @@ from fas.data.corpora import CONF, Corpus, Utterance, mapper, read_conf
 from fas.data.datadir import DataDir
 from fas.data.releases import copy_of, folder_of
 from fas.data.segments import Segment
-from fas.data.splits import check_splits, split_by_speaker, write_subsets
+from fas.data.splits import alike, check_splits, split_by_speaker, write_subsets
 from fas.errors import AudioError, DataError, MissingCorpus
 
 
@@ -48,6 +48,7 @@ def make(
     data = DataDir(corpus=corpus, emotions=emotions, wav={}, utt2spk={}, utt2emo={}, utt2dur={})
     problems: list[str] = []
     dropped: list[Dropped] = []
+    recordings: dict[str, Path] = {}
     for u in utterances:
         if u.problem:
             problems.append(u.problem)
@@ -57,7 +58,7 @@ def make(
                 dropped.append(Dropped(u.utt, reason))
                 continue
             if u.utt in data.wav:
-                problems.append(f"{u.wav}: utterance {u.utt!r} stands in {data.wav[u.utt]} too; remove one of the two")
+                problems.append(f"{u.wav}: utterance {u.utt!r} stands in {data.wav[u.utt]} too; remove or rename one")
                 continue
             source = copy_of(u.wav)
             wav = str(source.resolve())
@@ -67,7 +68,7 @@ def make(
             seconds = audio.check(source)
             if u.end:
                 clips.limits(mix.Clip(str(source), u.start, u.end), round(seconds * 1e6), 1_000_000)
-                data.segments[u.utt] = Segment(f"{corpus}-{source.stem}", u.start, u.end)
+                data.segments[u.utt] = Segment(recording(corpus, source, recordings), u.start, u.end)
                 seconds = min(seconds, u.end) - u.start
         except DataError as e:
             problems += e.problems
@@ -89,6 +90,13 @@ def make(
     if not any(data.text.values()):
         data.text = {}
     return data, dropped
+
+
+def recording(corpus: str, source: Path, known: dict[str, Path]) -> str:
+    """A recording's name: its file's without suffix, behind as many folders as tell it from all known."""
+    parts = [re.sub(r"\s", "_", part) for part in source.with_suffix("").parts]
+    names = (f"{corpus}-{'_'.join(parts[-depth:])}" for depth in range(1, len(parts)))
+    return next((name for name in names if known.setdefault(name, source) == source), str(source))
 
 
 def enter(data: DataDir, u: Utterance, wav: str, seconds: float) -> None:
@@ -160,6 +168,8 @@ def prepare(
         return
     if warning := difference(corpus, utterances):
         stamp.log(f"{name}: {warning}")
+    if pairs := alike(utterances):
+        stamp.log(f"{name}: warning: taken for different speakers: {', '.join(pairs)}; mend the names if they are not")
     for u in utterances:
         u.channel = u.channel or corpus.channel
     seven = args.labels == "seven"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from fas import stamp
 from fas.data.corpora import CONF, Utterance
 from fas.data.datadir import DataDir
 from fas.errors import DataError
@@ -19,6 +20,14 @@ def check_splits(name: str, splits: str, utterances: list[Utterance]) -> None:
             f"{name}: its conf says `splits: {splits}`, but its utterances have "
             f"{ {'folds': 'folds', 'own': 'splits', 'none': 'neither splits nor folds'}[found]}; mend one of the two"
         ])
+
+
+def alike(utterances: list[Utterance]) -> list[str]:
+    """Speakers whose names are the same but for capital letters, to say: a split by speakers takes them for two."""
+    spelt: dict[str, set[str]] = {}
+    for u in utterances:
+        spelt.setdefault(u.speaker.casefold(), set()).add(u.speaker)
+    return [" and ".join(sorted(names)) for _, names in sorted(spelt.items()) if len(names) > 1]
 
 
 def split_by_speaker(utterances: list[Utterance]) -> None:
@@ -59,6 +68,9 @@ def write_subsets(data: DataDir, utterances: list[Utterance], out: Path) -> None
     if parts["train"] and not parts["dev"]:
         parts["dev"] = fifth_of_ten(data, parts["train"])
         parts["train"] -= parts["dev"]
+    heard, test = ({data.utt2spk[u] for u in parts[part]} for part in ("train", "test"))
+    if known := heard & test:
+        stamp.log(f"{out}: {len(known)} of the {len(test)} speakers of test are in train too")
     for part, utts in parts.items():
         if utts:
             data.subset(lambda u, utts=utts: u in utts).write(out / part)
