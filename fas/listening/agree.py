@@ -14,7 +14,7 @@ from fas import stamp
 from fas.data import datadir, prepare, tables
 from fas.data.datadir import DataDir
 from fas.errors import ConfError, DataError
-from fas.listening.store import FILE, TASKS, Answer, Store
+from fas.listening.store import FILE, TASKS, Answer, Store, content
 from fas.report import page
 from fas.scoring import agreement
 from fas.scoring.agreement import Heard
@@ -47,9 +47,7 @@ def agree(folder: Path, rule: Rule) -> dict[str, Any]:
     store.close()
     if not given:
         raise ConfError(f"{folder}: nobody has answered yet")
-    data = datadir.read(Path(settings["data"]))
-    if lost := {a.utt for a in given} - data.wav.keys():
-        raise DataError([f"{data.path}: utterance {u!r} was judged and is no longer there" for u in sorted(lost)])
+    data = judged(folder, settings, given)
     by_task = {task: answers for task in TASKS if (answers := [a for a in given if a.task == task])}
     deciding = [task for task in ("voice", "words") if task in by_task] or ["both"]
     if "voice" not in deciding and "both" in by_task:
@@ -76,6 +74,23 @@ def agree(folder: Path, rule: Rule) -> dict[str, Any]:
     first = by_task[deciding[0]] if deciding[0] != "words" else []
     write(folder / "data" / datadir.home(data.path).name, data, kept, dropped, heard_of(first), text)
     return found
+
+
+def judged(folder: Path, settings: dict[str, str], given: list[Answer]) -> DataDir:
+    """The data directory that was judged. Raises DataError where it lacks an utterance or an emotion of the answers."""
+    path = Path(settings["data"])
+    if not path.is_dir():
+        raise DataError([f"{path}: was judged and is not there; where it was moved: fas annotate PLACE --out {folder}"])
+    data = datadir.read(path)
+    lost = {a.utt for a in given} - data.wav.keys()
+    problems = [f"{path}: utterance {u!r} was judged and is no longer there" for u in lost]
+    heard = {a.label for a in given if a.label} - {*data.emotions}
+    problems += [f"{path}/emotions: lacks {label!r}, which listeners gave; put it back" for label in heard]
+    if problems:
+        raise DataError(sorted(problems))
+    if settings.get("utterances", now := content(data)) != now:
+        stamp.log(f"warning: {path}: utterances, texts or emotions are not those that were judged")
+    return data
 
 
 def heard_of(answers: list[Answer]) -> Heard:

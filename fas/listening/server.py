@@ -25,7 +25,7 @@ from fas import stamp
 from fas.data import audio, check
 from fas.data.datadir import DataDir
 from fas.errors import AudioError, ConfError, DataError
-from fas.listening.store import TASKS, Answer, Store, listener_name
+from fas.listening.store import TASKS, Answer, Store, content, listener_name
 from fas.report import page
 
 TEXTS = Path(__file__).parent / "texts"
@@ -69,8 +69,7 @@ def open_task(data: DataDir, folder: Path, tasks: list[str], low_pass: float, te
             raise DataError([f"{data.path}: holds texts and no audio to hear; take --tasks words"])
         check.check_audio(data)
     store = Store(folder)
-    content = stamp.digest_all([*data.emotions, *(f"{u} {data.text.get(u, '')}" for u in data.utts)])
-    for key, value in {"utterances": content, "low_pass": f"{low_pass:g}"}.items():
+    for key, value in {"utterances": content(data), "low_pass": f"{low_pass:g}"}.items():
         if (was := store.settle(key, value)) != value:
             shown = f"low_pass {was} Hz" if key == "low_pass" else "other utterances, texts or emotions"
             raise ConfError(f"{folder}: was begun with {shown}; go on with those, or take another folder")
@@ -116,7 +115,7 @@ def app(task: Task, hosts: list[str]) -> Starlette:
 
     async def begin(request: Request) -> Response:
         try:
-            name = listener_name((await request.json())["name"])
+            name = await asyncio.to_thread(task.store.spelt, listener_name((await request.json())["name"]))
         except (ValueError, KeyError, TypeError, AttributeError) as e:
             return PlainTextResponse(str(e), status_code=422)
         done = {kind: len(await asyncio.to_thread(task.store.of, name, kind)) for kind in task.tasks}

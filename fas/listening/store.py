@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from fas import stamp
+from fas.data.datadir import DataDir
 from fas.errors import ConfError
 
 FILE = "answers.sqlite"
@@ -95,6 +97,12 @@ class Store:
         last = LAST.format("where listener = ? and task = ?")
         return {a.utt: a for a in self._select(f"number in ({last}) and not undo order by number", listener, task)}
 
+    def spelt(self, name: str) -> str:
+        """The name of a listener as it was first written, whatever letters of it are capital now."""
+        with self.lock:
+            rows = self.base.execute("select listener from answers group by listener order by min(number)").fetchall()
+        return next((known for (known,) in rows if known.casefold() == name.casefold()), name)
+
     def every(self) -> list[Answer]:
         """The answers that hold, of all listeners, by listener, task and utterance."""
         return self._select(f"number in ({LAST.format('')}) and not undo order by listener, task, utt")
@@ -107,6 +115,11 @@ class Store:
     def close(self) -> None:
         with self.lock:
             self.base.close()
+
+
+def content(data: DataDir) -> str:
+    """Identity of what listeners judge: emotions, utterances and texts."""
+    return stamp.digest_all([*data.emotions, *(f"{u} {data.text.get(u, '')}" for u in data.utts)])
 
 
 def listener_name(text: str) -> str:

@@ -122,6 +122,29 @@ def test_words_give_utt2sem_and_relabel_takes_what_was_heard(tmp_path: Path) -> 
     assert any(kept.utt2sem[u] != data.utt2sem[u] for u in kept.utts)  # they heard the voice's emotion in the words
 
 
+def test_a_set_that_was_changed_since_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = judged(tmp_path, 8)
+    rule = agree.Rule(1, 0.0, 1, True)
+    kept = store.Store(out)
+    kept.settle("utterances", store.content(data))
+    kept.close()
+    agree.agree(out, rule)
+    assert "warning" not in capsys.readouterr().err
+    data.text[data.utts[0]] = "Another line."
+    data.write(tmp_path / "toy")
+    agree.agree(out, rule)
+    assert "toy: utterances, texts or emotions are not those that were judged" in capsys.readouterr().err
+    other = {"sad": "gloomy"}
+    data.emotions = [other.get(e, e) for e in data.emotions]
+    data.utt2emo, data.utt2sem = ({u: other.get(e, e) for u, e in t.items()} for t in (data.utt2emo, data.utt2sem))
+    data.write(tmp_path / "toy")
+    with pytest.raises(DataError, match="lacks 'sad', which listeners gave"):
+        agree.agree(out, rule)
+    (tmp_path / "toy").rename(tmp_path / "moved")
+    with pytest.raises(DataError, match="toy: was judged and is not there; where it was moved: fas annotate"):
+        agree.agree(out, rule)
+
+
 def test_agreement_without_anything_to_compare() -> None:
     assert agreement.alpha(np.zeros((3, 4), int)) is None
     assert agreement.alpha(np.array([[3, 0], [2, 0]])) is None

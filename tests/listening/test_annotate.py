@@ -234,6 +234,9 @@ def test_what_the_server_refuses(tmp_path: Path) -> None:
             assert ask(port, "POST", "/answers", body)[0] == 422, body
         assert ask(port, "GET", "/sound/voice/../../etc/passwd")[0] == 404
         assert ask(port, "GET", f"/sound/words/{next(iter(names))}")[0] == 404
+        assert ask(port, "POST", "/answers", whole)[0] == 200
+        status, told = ask(port, "POST", "/begin", {"name": " aNNA"})
+        assert json.loads(told) == {"listener": "Anna", "done": {"voice": 1}, "total": 4}  # one person
         status, page = ask(port, "GET", "/")
         assert status == 200 and not any(u.encode() in page for u in data.utts)
         status, items = ask(port, "GET", "/items?listener=Anna&task=voice")
