@@ -91,9 +91,7 @@ def measure(model: FAS, sets: Iterable[DataDir]) -> float:
 
 
 def write(model: FAS, out: Path, minutes: float, recordings: int) -> None:
-    """The model's folder with its present statistics, moved into place whole. Raises ConfError."""
-    if out.exists() and not (out / "conf.yaml").exists():
-        raise ConfError(f"{out}: is there already and is no exported model; name another --out")
+    """The model's folder with its present statistics, moved into place whole."""
     aside = out.with_name(f".{out.name}.aside")
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(model.folder, aside)

@@ -45,8 +45,7 @@ def export(model: Path, out: Path, companions: dict[str, Path], small: bool = Fa
         folder = companions[name]
         if (folder / "labels").read_text(encoding="utf-8") != labels or other["feats"] != described["feats"]:
             raise ConfError(f"{folder}: has other labels or encoders than {model}; name one trained beside it")
-    if out.exists() and not (out / "conf.yaml").exists():
-        raise ConfError(f"{out}: is there already and is no exported model; name another --out")
+    check_out(out, "exported")
     aside = out.with_name(f".{out.name}.aside")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
@@ -61,6 +60,13 @@ def export(model: Path, out: Path, companions: dict[str, Path], small: bool = Fa
     (aside / "README.md").write_text(text, encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     os.rename(aside, out)
+
+
+def check_out(out: Path, made: str) -> None:
+    """Raises ConfError where `out` is there and is not what this command makes: its conf.yaml lacks the key `made`."""
+    path = out / "conf.yaml"
+    if out.exists() and made not in (conf.load(path) if path.is_file() else {}):
+        raise ConfError(f"{out}: is there already and is no {made} model; name another --out")
 
 
 def half(value: Tensor) -> Tensor:

@@ -21,8 +21,10 @@ def run() -> None:
     parser.add_argument("inputs", nargs="+", metavar="RECORDING")
     args = parser.parse_args()
     from fas.apply import adapt
+    from fas.apply.export import check_out
     from fas.apply.predict import FAS
 
+    check_out(args.out, "adapted")  # before minutes are spent
     model = FAS.load(box.chosen(args.model), args.device)
     recordings = adapt.Recordings(args.inputs)
     minutes = adapt.measure(model, recordings)

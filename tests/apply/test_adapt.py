@@ -116,7 +116,7 @@ def test_inputs_that_can_not_be_used_are_named(model: Path, recordings: Path, tm
     assert (tmp_path / "mine/conf.yaml").exists()
     (tmp_path / "precious").mkdir()
     done = fas("adapt", "--model", model, "--out", tmp_path / "precious", recordings)
-    assert done.returncode == 1 and "is there already and is no exported model" in done.stderr
+    assert done.returncode == 1 and "is there already and is no adapted model" in done.stderr
 
 
 def test_without_a_model_the_one_in_the_box_is_used_and_said(
