@@ -1,6 +1,7 @@
 """What the command lines share: paths with {fold} and {system}, and errors in one clear line with exit status 1."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,9 @@ CURES = {
     errno.EDQUOT: "make room and run again: it goes on where it was",
     errno.EROFS: "name a folder that can be written to",
     errno.EACCES: "mend its permissions, or name another folder",
+    errno.EEXIST: "name another place",
+    errno.ENOTDIR: "name another place",
+    errno.EISDIR: "name a file and no folder",
     errno.EIO: "look after the disk and run again: it goes on where it was",
     errno.ESTALE: "mount the file system again and run again: it goes on where it was",
     errno.ENOTCONN: "mount the file system again and run again: it goes on where it was",
@@ -24,6 +28,9 @@ def main(run: Callable[[], None]) -> None:
         run()
     except FASError as e:
         sys.exit(f"error: {e}")
+    except BrokenPipeError:  # who read has had enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+        sys.exit(1)
     except OSError as e:
         if e.errno not in CURES:
             raise

@@ -19,6 +19,8 @@ from fas.report import timeline
 
 def write(args: argparse.Namespace) -> None:
     """Write what is asked for on standard output, what is wrong on standard error; exits with 1 if anything is."""
+    if args.page:
+        args.page.parent.mkdir(parents=True, exist_ok=True)  # what can't be fails before hours are judged
     model = FAS.load(box.chosen(args.model), args.device)
     out = formats.FORMATS[args.format](sys.stdout, model.labels)
     failed, seconds = 0, 0.0

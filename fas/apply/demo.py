@@ -15,7 +15,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -66,6 +66,8 @@ def app(model: FAS, hosts: list[str], megabytes: float, seconds: float, keep: Pa
                 await receive(request, path, megabytes)
                 async with one_by_one:
                     html = await asyncio.to_thread(answer, model, path, name, seconds, tell)
+            except ClientDisconnect:
+                return Response(status_code=400)  # nobody is there to read it
             except TooLarge as e:
                 return PlainTextResponse(str(e), status_code=413)
             except (AudioError, ArkError, ConfError) as e:

@@ -21,7 +21,7 @@ from fas.apply.prediction import Prediction
 from fas.apply.recording import Timeline
 from fas.data import audio
 from fas.data.datadir import DataDir
-from fas.errors import ConfError
+from fas.errors import AudioError, ConfError
 from fas.frontend.build import build
 from fas.model import FASHead
 from fas.scoring import score
@@ -214,10 +214,13 @@ class FAS:
 
 
 def files(paths: Iterable[str | Path], language: str | None, channel: int | None = None) -> DataDir:
-    """Audio files as a set, named by their paths. Raises AudioError for the first that can't be decoded."""
+    """Audio files as a set, named by their paths. Raises AudioError for one that is silent or no sound."""
     data = DataDir("", {}, {}, {}, {})
     for path in map(str, paths):
-        data.utt2dur[path] = len(audio.read(path, channel=channel)) / audio.SAMPLE_RATE
+        samples = audio.read(path, channel=channel)
+        if silent := audio.silence(samples):
+            raise AudioError(f"{path}: {silent}, so that no emotion is in it; is the microphone muted?")
+        data.utt2dur[path] = len(samples) / audio.SAMPLE_RATE
         data.wav[path] = path
         if channel:
             data.channel[path] = channel

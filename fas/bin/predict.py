@@ -46,6 +46,8 @@ def arguments() -> argparse.Namespace:
     one = len(args.inputs) == 1 and args.inputs != ["-"] and not Path(args.inputs[0]).is_dir()
     if not one and (args.format in OF_ONE or args.page):
         parser.error(f"{'--page' if args.page else f'--format {args.format}'} is of one recording; name one file")
+    if args.page and args.page.is_dir():
+        parser.error(f"--page {args.page}: is a folder; name the file to write")
     if args.page and args.segments == "none":
         parser.error("--page shows pieces; leave out --segments none")
     if "-" in args.inputs and args.adapt:

@@ -25,6 +25,7 @@ SUFFIXES = (  # by which a file in a folder counts as audio
     *(".dts", ".mp2", ".mpga", ".mp4", ".m4a", ".m4b", ".m4v", ".mov", ".3gp", ".3g2", ".avi", ".mkv", ".mka"),
     *(".webm", ".flv", ".wmv", ".asf", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".ogv"),
 )
+SILENT = -60.0  # dB of full scale: sound whose loudest sample is below this is none
 LONGEST = 3600.0  # seconds; no corpus has a longer utterance
 
 
@@ -89,6 +90,12 @@ def read(
     if not len(mono):
         raise AudioError(f"{place}: no sample is left at {to} Hz; drop the utterance")
     return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def silence(samples: np.ndarray) -> str:
+    """What is wrong with samples that hold no sound; empty for those that hold some."""
+    peak = 20 * np.log10(max(float(np.abs(samples).max()), 1e-10))
+    return f"is silent (its loudest sample has {peak:.0f} dB of full scale)" if peak < SILENT else ""
 
 
 def level(samples: np.ndarray, rms_dbfs: float) -> np.ndarray:

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -15,7 +13,7 @@ from starlette.routing import Route
 from fas import stamp
 from fas.data import audio
 from fas.errors import ConfError
-from fas.listening.server import POLICY
+from fas.listening.server import POLICY, served
 from fas.report import page
 from fas.synthesis import command, journal, make
 from fas.synthesis.plan import Command
@@ -71,7 +69,7 @@ def app(made: make.Set, hosts: list[str]) -> Starlette:
         return wrong
 
     routes = [Route("/", home), Route("/lines", lines), Route("/recording/{utt}", recording, methods=["POST"])]
-    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
+    return served(routes, hosts)
 
 
 def lines_of(made: make.Set, jobs: dict[str, make.Job], speaker: str) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ import yaml
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -153,7 +153,17 @@ def app(task: Task, hosts: list[str]) -> Starlette:
         Route("/answers", answers, methods=["POST"]),
         Route("/sound/{task}/{number}", hear),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
+    return served(routes, hosts)
+
+
+def served(routes: list[Route], hosts: list[str]) -> Starlette:
+    """Pages for those who name one of these hosts; who goes away while sending gets no answer, and nothing is said."""
+
+    async def gone(_: Request, __: Exception) -> Response:
+        return Response(status_code=400)
+
+    only = Middleware(TrustedHostMiddleware, allowed_hosts=hosts)
+    return Starlette(routes=routes, middleware=[only], exception_handlers={ClientDisconnect: gone})
 
 
 def order(task: Task, listener: str, kind: str) -> list[str]:

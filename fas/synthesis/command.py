@@ -16,14 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fas.data import audio
 from fas.errors import AudioError, ConfError
 from fas.synthesis.plan import Command, SetConf
 
 PLACE = re.compile(r"\{(\w+)\}")
-SILENT = -60.0  # dB of full scale: speech whose loudest sample is below this is none
 COMMON = ("text", "emotion", "voice", "language", "seed", "wav")
 running: subprocess.Popen | None = None  # of this process, to end it with the process
 
@@ -85,12 +82,11 @@ def fault(wav: Path, template: Command) -> str:
         rate = soundfile.info(str(wav)).samplerate
     except AudioError as e:
         return str(e).removeprefix(f"{wav}: ")
-    peak = 20 * np.log10(max(float(np.abs(samples).max()), 1e-10))
     seconds = len(samples) / audio.SAMPLE_RATE
     if template.sample_rate and rate != template.sample_rate:
         return f"has {rate} Hz, not {template.sample_rate} (sample_rate)"
-    if peak < SILENT:
-        return f"is silent (its loudest sample has {peak:.0f} dB of full scale)"
+    if silent := audio.silence(samples):
+        return silent
     if not template.seconds[0] <= seconds <= template.seconds[1]:
         return f"lasts {seconds:.2f} s, not {template.seconds[0]:g} to {template.seconds[1]:g} (seconds)"
     return ""

@@ -247,3 +247,19 @@ def test_what_the_server_refuses(tmp_path: Path) -> None:
     next((tmp_path / "wav").iterdir()).write_bytes(b"")
     done = run(*program, tmp_path / "toy", "--out", tmp_path / "other", env=ENV)
     assert done.returncode == 1 and "empty file" in done.stderr
+
+
+def test_a_listener_who_goes_away_while_sending_is_no_error(tmp_path: Path) -> None:
+    conflict_data(tmp_path, 4)
+    port = free_port()
+    with served("annotate", tmp_path / "toy", "--out", tmp_path / "answers", port=port) as process:
+        sent = http.client.HTTPConnection("127.0.0.1", port)
+        sent.putrequest("POST", "/answers")
+        sent.putheader("Content-Length", "1000")
+        sent.endheaders(b"{")
+        time.sleep(0.5)
+        sent.close()
+        time.sleep(0.5)
+        assert ask(port, "GET", "/")[0] == 200
+        process.kill()
+        assert "Traceback" not in process.stderr.read()
