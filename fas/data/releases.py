@@ -66,8 +66,8 @@ def read_rows(path: Path, needed: Iterable[str], *encodings: str) -> Iterator[tu
             columns = reader.fieldnames or []
             if lacking := [name for name in needed if name not in columns]:
                 raise DataError([f"{path}:1: has no column {name!r}; it has {' '.join(columns)}" for name in lacking])
-            if twice := [name for name in needed if columns.count(name) > 1]:
-                raise DataError([f"{path}:1: has {name!r} for two columns; rename one" for name in twice])
+            if twice := {name for name in columns if name and columns.count(name) > 1}:
+                raise DataError([f"{path}:1: has {name!r} for two columns; rename one" for name in sorted(twice)])
             rows = [(reader.line_num, row) for row in reader]
         except csv.Error as e:
             raise DataError([f"{path}:{reader.line_num}: not readable as a table ({e})"]) from None

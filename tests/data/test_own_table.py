@@ -57,6 +57,7 @@ def test_several_utterances_of_one_file(root: Path, prepare: Prepare, conf: Conf
     ("table", "columns", "says"),
     [
         ("id,path,speaker,label,label\n1,a.wav,A,joy,anger\n", {}, "csv:1: has 'label' for two columns"),
+        ("id,path,speaker,label,x,x\n1,a.wav,A,joy,,\n", {}, "csv:1: has 'x' for two columns"),
         ("id,path,speaker,label\n1,a.wav,A,joy\n2,a.wav,B,joy\n", {}, "csv:3: has the sound of .*csv:2, a.wav"),
         ("id,path,speaker,label,x\n1,a.wav,A,joy,0\n", {"channel": "x"}, "csv:2: channel is '0', not a number from 1"),
         ("id,path,speaker,label,x\n1,a.wav,A,joy,0\n", {"fold": "x"}, "csv:2: fold is '0', not a number from 1"),
