@@ -90,6 +90,9 @@ def read_conf(path: Path) -> SetConf:
     for key in ("emotions", "speakers", "plan"):
         if not isinstance(values.get(key), dict) or not values[key]:
             raise ConfError(f"{path}: {key} must map names to entries")
+        for name, entry in values[key].items():
+            if not isinstance(entry, dict | None):
+                raise ConfError(f"{path}: {key}: {name} must map names to entries, not {entry!r}")
     values["emotions"] = {str(emo): entry or {} for emo, entry in values["emotions"].items()}
     groups = {str(g): group or {} for g, group in values["speakers"].items()}
     values["speakers"] = {g: {str(n): entry or {} for n, entry in group.items()} for g, group in groups.items()}
@@ -106,6 +109,14 @@ def read_conf(path: Path) -> SetConf:
         made.synthesiser = Command(**asdict(built))  # the plain class, which goes to other processes
     elif made.synthesiser not in SYNTHESISERS:
         raise ConfError(f"{path}: synthesiser is {', '.join(SYNTHESISERS)} or has a command, not {made.synthesiser!r}")
+    pairs = {"length": made.length}
+    if isinstance(made.synthesiser, Command):
+        pairs["synthesiser: seconds"] = made.synthesiser.seconds
+        if made.synthesiser.tries < 1 or made.synthesiser.timeout <= 0:
+            raise ConfError(f"{path}: synthesiser: tries is 1 or more, and timeout more than 0 s")
+    for key, pair in pairs.items():
+        if len(pair) != 2 or not 0 <= pair[0] <= pair[1]:
+            raise ConfError(f"{path}: {key}: give the least and the most, not {pair}")
     for name, part in made.plan.items():
         _check_part(made, part, f"{path}: plan: {name}")
     return made

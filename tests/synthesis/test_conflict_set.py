@@ -152,6 +152,11 @@ def test_a_folder_of_something_else_is_never_touched(tmp_path: Path) -> None:
         ({"plan": {"test": {"voices": "all", "conflict": 4}}}, "conflict at most 2"),
         ({"plan": {"test": {"voices": "all"}}}, "all are 0"),
         ({"speakers": {"a": {"anna": {}}, "b": {"anna": {}}}}, "in two groups"),
+        ({"speakers": {"all": ["anna", "bert"]}}, "speakers: all must map names to entries"),
+        ({"plan": {"test": [1]}}, "plan: test must map names to entries"),
+        ({"length": [4]}, "length: give the least and the most, not [4]"),
+        ({"synthesiser": {"command": ["true", "{text}", "{wav}"], "seconds": [9, 3]}}, "seconds: give the least"),
+        ({"synthesiser": {"command": ["true", "{text}", "{wav}"], "tries": 0}}, "tries is 1 or more"),
         ({"name": "../x"}, "letters, digits and underscores"),
     ],
 )
