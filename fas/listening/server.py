@@ -54,6 +54,11 @@ class Task:
         """The number that an utterance goes by outside."""
         return stamp.digest(self.salt, utt)[:16]
 
+    @property
+    def waiting(self) -> str:
+        """What a browser's keys of unsent answers begin with: those of another set at this address are none of ours."""
+        return f"fas-answer:{stamp.digest(self.salt)[:16]}:"
+
     def sound(self, utt: str) -> np.ndarray:
         """What listeners hear of it, (n,) at 16 kHz: its stretch of its recording, its channel. Raises AudioError."""
         return audio.read(self.data.place(utt), channel=self.data.channel.get(utt))

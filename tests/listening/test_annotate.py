@@ -263,3 +263,26 @@ def test_a_listener_who_goes_away_while_sending_is_no_error(tmp_path: Path) -> N
         assert ask(port, "GET", "/")[0] == 200
         process.kill()
         assert "Traceback" not in process.stderr.read()
+
+
+def test_an_answer_that_waits_for_another_set_blocks_none_of_this(tmp_path: Path) -> None:
+    """A server was ended before it had an answer, and at its address another set is judged now."""
+    data, port = conflict_data(tmp_path, 4), free_port()
+    with browser(tmp_path / "profile") as window:
+        with served("annotate", tmp_path / "toy", "--out", tmp_path / "first", port=port) as process:
+            begin(window, port, "Anna")
+            item(window)
+            process.kill()
+            process.wait()
+            window.find_element(By.TAG_NAME, "body").send_keys("x")
+            wait(window, lambda b: b.execute_script("return Object.keys(localStorage).length") == 1)
+        with served("annotate", tmp_path / "toy", "--out", tmp_path / "second", port=port):
+            begin(window, port, "Anna")
+            judge(window, numbers(tmp_path / "second", data), "Anna", 4)
+            wait(window, shown("end"))
+            kept = store.Store(tmp_path / "second")
+            wait(window, lambda _: len(kept.every()) == 4)
+        with served("annotate", tmp_path / "toy", "--out", tmp_path / "first", port=port):
+            window.get(f"http://127.0.0.1:{port}/")
+            kept = store.Store(tmp_path / "first")
+            wait(window, lambda _: len(kept.every()) == 1)

@@ -1,7 +1,7 @@
 // One utterance after the other. An answer lies in this browser's storage until the server has it on disk, so that neither a
 // closed laptop nor a lost network loses one; its key makes an answer that is sent twice count once.
 const $ = id => document.getElementById(id), say = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-const PRELOAD = 3, STORE = "fas-answer:";
+const PRELOAD = 3;
 let listener = "", task = "", queue = [], current = null, chosen = null, last = null, done = 0, plays = 0, began = 0, number = 0, known = "";
 const here = new Set(); // utterances that this page has answered
 const sound = new Audio();
