@@ -20,7 +20,7 @@ def sets(args: argparse.Namespace) -> Iterator[datadir.DataDir | Recording | Exc
     """The inputs as sets to predict together, as recordings to follow, and what is wrong with those of no use."""
     if args.inputs == ["-"]:
         sys.stdin.reconfigure(errors="surrogateescape")  # a name that is not UTF-8 is named, as on the command line
-        yield from usable((line.rstrip("\n") for line in sys.stdin if line.strip()), args, 1)
+        yield from usable((line.rstrip("\r\n") for line in sys.stdin if line.strip()), args, 1)
         return
     kinds = itertools.groupby(args.inputs, lambda name: (Path(name) / "wav.scp").exists())
     for is_set, names in kinds:

@@ -1,5 +1,7 @@
 """What people do to the commands by hand: folders named in error, silence, output that is cut short."""
 
+import argparse
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 import soundfile
 import yaml
 
-from fas.apply import export, predict
+from fas.apply import export, inputs, predict
 from fas.errors import AudioError, ConfError
 from tests.conftest import run
 from tests.listening.pages import ENV
@@ -64,3 +66,10 @@ def test_a_page_that_can_not_be_written_is_told_at_once(tmp_path: Path) -> None:
     assert done.returncode == 2 and "is a folder; name the file to write" in done.stderr
     done = run(*command, tmp_path / "file/a.html", env=ENV)
     assert done.returncode == 1 and "file: File exists; name another place" in done.stderr
+
+
+def test_a_list_of_names_from_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soundfile.write(tmp_path / "a b.wav", np.full(16000, 0.1), 16000)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{tmp_path}/a b.wav\r\n\r\n".encode())))
+    args = argparse.Namespace(inputs=["-"], language=None, channel=None, segments=None, page=None)
+    assert [data.utts for data in inputs.sets(args)] == [[f"{tmp_path}/a b.wav"]]
