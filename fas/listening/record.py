@@ -16,6 +16,7 @@ from fas.errors import ConfError
 from fas.listening.server import POLICY, served
 from fas.report import page
 from fas.synthesis import command, journal, make
+from fas.synthesis.job import Job
 from fas.synthesis.plan import Command
 
 LARGEST = 50_000_000  # bytes of a recording
@@ -54,7 +55,7 @@ def app(made: make.Set, hosts: list[str]) -> Starlette:
         wrong = await asyncio.to_thread(keep, bytes(content), job)
         return PlainTextResponse(wrong, status_code=422) if wrong else JSONResponse({"kept": job.utt})
 
-    def keep(content: bytes, job: make.Job) -> str:
+    def keep(content: bytes, job: Job) -> str:
         with one_by_one, stamp.locked(lock):
             make.begin(made.out)  # a set that was completed has no .parts
             digest, before = job.digest(), journal.spoken(made.out).get(job.utt)
@@ -72,7 +73,7 @@ def app(made: make.Set, hosts: list[str]) -> Starlette:
     return served(routes, hosts)
 
 
-def lines_of(made: make.Set, jobs: dict[str, make.Job], speaker: str) -> list[dict[str, Any]]:
+def lines_of(made: make.Set, jobs: dict[str, Job], speaker: str) -> list[dict[str, Any]]:
     """A speaker's lines in the plan's order, and whether each is recorded."""
     there = journal.spoken(made.out)
     return [
@@ -82,7 +83,7 @@ def lines_of(made: make.Set, jobs: dict[str, make.Job], speaker: str) -> list[di
     ]  # fmt: skip
 
 
-def fault(job: make.Job) -> str:
+def fault(job: Job) -> str:
     """What is wrong with a recording, to tell the speaker; empty if nothing is."""
     if wrong := command.fault(job.part, SPEECH):
         return f"This recording {wrong}. Say it again."

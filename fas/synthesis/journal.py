@@ -5,12 +5,10 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fas import stamp
-
-if TYPE_CHECKING:
-    from fas.synthesis.make import Job
+from fas.synthesis.job import Job
 
 JOURNAL = ".spoken.jsonl"
 UNUSED = "unused"  # folder of people's recordings that the plan doesn't ask for, by their digests
@@ -34,7 +32,7 @@ def is_spoken(entry: dict[str, Any] | None, digest: str, wav: Path) -> bool:
     return entry is not None and entry["job"] == digest and wav.exists() and wav.stat().st_size == entry["size"]
 
 
-def note(out: Path, job: "Job", digest: str) -> None:
+def note(out: Path, job: Job, digest: str) -> None:
     """Move an utterance's file into place and write it into the journal, behind whatever a kill has left there."""
     if not (job.wav.exists() and filecmp.cmp(job.part, job.wav, shallow=False)):  # what was made of them stays whole
         os.replace(job.part, job.wav)
@@ -42,7 +40,7 @@ def note(out: Path, job: "Job", digest: str) -> None:
         f.write("\n" + json.dumps({"utt": job.utt, "job": digest, "size": job.wav.stat().st_size}))
 
 
-def keep_recordings(out: Path, jobs: dict[str, "Job"]) -> None:
+def keep_recordings(out: Path, jobs: dict[str, Job]) -> None:
     """People's recordings after a change of the lines or the plan: to where the same is asked for now, the rest aside.
 
     None is ever written over or taken away: what nobody asks for lies in out/UNUSED and is fetched back when somebody

@@ -13,11 +13,9 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, fields
-from functools import cache
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 from tqdm import tqdm
 
@@ -25,35 +23,12 @@ from fas import stamp
 from fas.data import corpora, espeak, prepare
 from fas.errors import DataError, EspeakError
 from fas.synthesis import card, command, lines, plan, prosody
+from fas.synthesis.job import Job
 from fas.synthesis.journal import JOURNAL, is_spoken, keep_recordings, note, spoken
 from fas.synthesis.plan import Command, SetConf, Utterance
 
 PARTS, FAILURES = ".parts", "failures.tsv"
 BEFORE = ".stamp.json"  # mark of a case_mini that 0.1 made: its files are kept where their bytes are the same
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that decides how an utterance sounds, and the files to write: `part`, then `wav`."""
-
-    utt: str
-    text: str
-    emo: str
-    speaker: str
-    voice: dict[str, Any]
-    emotion: dict[str, Any]
-    language: str
-    seed: str
-    synthesiser: str | Command
-    part: Path
-    wav: Path
-
-    def digest(self) -> str:
-        """Identity of the speech, wherever it is kept and however often it is tried."""
-        how = self.synthesiser
-        spoken_by = _espeak() if how == "espeak" else how.command if isinstance(how, Command) else how
-        said = (self.text, self.emo, self.speaker, self.voice, self.emotion, self.language, self.seed, spoken_by)
-        return stamp.digest(json.dumps(said, sort_keys=True))
 
 
 @dataclass(frozen=True)
@@ -78,12 +53,6 @@ class Set:
         files = self.out / PARTS / f"{u.utt}.wav", self.out / "wav" / f"{u.utt}.wav"
         how = settings.synthesiser
         return Job(u.utt, u.text, u.emo, u.speaker, voice, emotion, settings.language, seed, how, *files)
-
-
-@cache
-def _espeak() -> list[str]:
-    """What eSpeak's speech depends on besides a job."""
-    return [espeak.version(), *(stamp.digest_file(Path(str(m.__file__))) for m in (prosody, espeak))]
 
 
 def planned(path: Path, corpora_dir: Path, seed: int, utts: int | None) -> Set:
