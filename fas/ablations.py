@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from fas.model import FASConfig, Fused, QueryFusion, Tokens
+from fas.model import FASConfig, FASHead, Fused, QueryFusion, Tokens
 
 
 def mean_of(stream: Tokens) -> Tensor:
@@ -101,22 +101,29 @@ class MixtureFusion(nn.Module):
     So words that are not there (hidden, or p_w even) leave the voice's posterior as it is. Each side has a temperature
     (Guo et al. 2017); they and a are `balance`, as logarithms and log-odds, which fas.training.calibration fits on the
     dev set: how far a side can be trusted is not to be seen on the voices and lines that it learned from.
+
+    parts: heads of voice and words that were trained apart, whose fusions are the sides, each with its own streams.
     """
 
-    def __init__(self, config: FASConfig):
+    def __init__(self, config: FASConfig, parts: tuple[FASHead, FASHead] | None = None):
         super().__init__()
-        if len(config.streams) != 2:
+        if parts:
+            (self.voice, self.words), self.of_words = (p.fusion for p in parts), tuple(parts[1].config.streams)
+        elif len(config.streams) == 2:
+            self.voice, self.words = StatisticsFusion(config), StatisticsFusion(config)
+            self.of_words = tuple(config.streams)[1:]
+        else:
             raise ValueError(f"the mixture takes two streams, voice and words, not {len(config.streams)}")
-        self.voice, self.words = StatisticsFusion(config), StatisticsFusion(config)
         self.balance = nn.Parameter(torch.tensor([0.0, 0.0, 0.0]), requires_grad=False)
 
     def forward(self, streams: dict[str, Tokens]) -> Fused:
-        (first, voice), (second, words) = streams.items()
-        there = words.mask.any(1, keepdim=True)
-        readable = words._replace(mask=words.mask | ~there)  # a softmax over no tokens is no number
-        sides = self.voice({first: voice}).logits, self.words({second: readable}).logits * there
+        voice = {n: s for n, s in streams.items() if n not in self.of_words}
+        words = {n: streams[n] for n in self.of_words}
+        there = torch.stack([s.mask.any(1, keepdim=True) for s in words.values()]).any(0)
+        readable = {n: s._replace(mask=s.mask | ~there) for n, s in words.items()}  # a softmax over none is no number
+        sides = self.voice(voice).logits, self.words(readable).logits * there
         logits, conflict = self.join(*sides)
-        return Fused(logits, None, sides, conflict, words.source)
+        return Fused(logits, None, sides, conflict, words[self.of_words[0]].source)
 
     def join(self, voice: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, C) of both sides -> logits (B, C) of the mixture, and P(conflict) (B,)."""

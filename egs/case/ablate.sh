@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The paper's ablations and more, a table each: ./ablate.sh TABLE [options of ../../run.sh]
 #   heads     the mixture and what it is made of: a single member, its sides taught or not, its voice alone; a gate; FAS with members
+#   apart     a voice taught by case_mini and words by GoEmotions' comments (--corpora FOLDER, which holds goemotions/), joined
 #   systems   every fusion, every stream alone, three streams, the yardstick (the paper's Table 4)
 #   budgets   tokens kept of each stream, k_aco by k_sem
 #   queries   the number of queries N_q
@@ -14,8 +15,12 @@ set -euo pipefail
 table=${1:-}
 if [[ $# -gt 0 ]]; then shift; fi
 options=()  # those of run.sh
+# Options
+corpora=corpora  # folder that holds goemotions/, for apart
+# End of options
 . "$(dirname "${BASH_SOURCE[0]}")/../../utils/parse_options.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")"
+if [[ ${options[*]-} == --help ]]; then exec ./run.sh --help; fi
 . ../../path.sh
 out=exp/$table
 grid() { "$FAS_PYTHON" -m fas.bin.grid --base conf/fas.yaml --out "$out/conf" "$@"; }
@@ -47,6 +52,13 @@ case $table in
     confs=("${systems[@]/#/conf/}")
     train "${confs[*]/%/.yaml}" ${options[@]+"${options[@]}"}
     ;;
+  apart)
+    "$FAS_PYTHON" ../../local/goemotions.py --most 2500 "$corpora" data
+    ./run.sh --stage 3 --expdir "$out/comments" --fas-conf ../open/conf/words.yaml --reference words --sets goemotions \
+      --train-sets goemotions/train --dev-sets goemotions/dev --test-sets goemotions/test ${options[@]+"${options[@]}"}
+    train conf/voice_statistics.yaml --stop-stage 4 ${options[@]+"${options[@]}"}
+    train "conf/words.yaml conf/voice_statistics.yaml conf/joined.yaml" --reference joined ${options[@]+"${options[@]}"}
+    ;;
   budgets)
     train "$(grid ka:streams.acoustic.tokens=4,8,16,null ks:streams.semantic.tokens=4,8,16)" \
       --reference fas_kaall_ks16 ${options[@]+"${options[@]}"}
@@ -59,5 +71,5 @@ case $table in
     ;;
   encoders) across voice minilm ;;
   pairs) across fas minilm spm ;;
-  *) echo "$0: which table? systems, heads, budgets, queries, swap, choice, encoders or pairs" >&2; exit 2 ;;
+  *) echo "$0: which table? systems, heads, apart, budgets, queries, swap, choice, encoders or pairs" >&2; exit 2 ;;
 esac

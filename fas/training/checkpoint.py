@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from fas import stamp
-from fas.ablations import fusion_of
+from fas.ablations import MixtureFusion, fusion_of
 from fas.errors import ConfError
 from fas.model import FASConfig, FASHead, Stream
-from fas.training.confs import StreamConf, TrainConf
+from fas.training.confs import StreamConf, TrainConf, settings_of
+from fas.training.inputs import SIDES
 
 SHA256 = 64  # hexadecimal digits
 
@@ -25,6 +26,12 @@ def build_model(settings: TrainConf, dims: dict[str, int], classes: int) -> FASH
     same = ("width", "queries", "heads", "dropout", "choice", "members")
     same += ("channel_dropout", "stream_dropout", "stream_swap")
     config = FASConfig(streams, classes, **{name: getattr(settings, name) for name in same})
+    if settings.parts:
+        voice, words = (build_model(settings_of(settings.parts[side]), dims, classes) for side in SIDES)
+        head = FASHead(config, MixtureFusion(config, (voice, words)))
+        for part in (voice, words):
+            head.project.update(part.project)
+        return head
     plain = settings.fusion == "queries" and settings.members == 1  # FASHead makes it, behind its projections
     return FASHead(config, None if plain else fusion_of(settings.fusion, config))
 

@@ -20,6 +20,8 @@ class TrainConf:
     streams: name -> {feats: ssl | text | whisper/<block>, patch: frames a token, or all for one token, the utterance's
     mean and deviation, tokens: budget as a number or a share, or null for all, cmn: true to take the utterance's mean
     out};
+    parts: voice and words -> folders of models that were trained apart, in which {fold} and {seed} are filled in: they
+    become the sides of a mixture, with their streams, and nothing is learnt but how far each is to be trusted;
     system: fas, or logreg (mean and deviation of the frames, logistic regression of strength c);
     fusion: queries (FAS), or mean, concat, gated, statistics, mixture (fas/ablations.py);
     members: heads that are trained together, their posteriors averaged;
@@ -37,6 +39,7 @@ class TrainConf:
     """
 
     streams: dict[str, dict[str, Any]]
+    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
     system: Literal["fas", "logreg"] = "fas"
     fusion: Literal[tuple(FUSIONS)] = "queries"
     members: PositiveInt = 1
@@ -75,7 +78,12 @@ class StreamConf:
 
 def load_conf(path: Path) -> TrainConf:
     """Read conf/fas/*.yaml. Raises ConfError."""
-    made = conf.build(TrainConf, conf.load(path), path)
+    return of(conf.load(path), path)
+
+
+def of(values: dict[str, Any], path: Path) -> TrainConf:
+    """The settings that a conf says, its parts resolved. Raises ConfError, which names the conf's path."""
+    made = conf.build(TrainConf, values, path)
     for name, values in made.streams.items():
         stream = conf.build(StreamConf, values, f"{path}: stream {name}")
         if stream.patch == "all" and stream.cmn:
@@ -85,7 +93,7 @@ def load_conf(path: Path) -> TrainConf:
             raise ConfError(f"{path}: stream {name}: patch all leaves no tokens to attend to: take fusion {others}")
     if made.soft_labels and made.system == "logreg":
         raise ConfError(f"{path}: soft_labels is false for logreg, which learns from one label an utterance")
-    if made.fusion in ("gated", "mixture") and len(made.streams) != 2:
+    if made.fusion in ("gated", "mixture") and len(made.streams) != 2 and not made.parts:
         raise ConfError(f"{path}: fusion {made.fusion} takes two streams, not {len(made.streams)}")
     if made.fusion == "mixture" and made.mixup:
         raise ConfError(f"{path}: mixup is 0 for the mixture, whose words have one emotion")

@@ -5,7 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fas import stamp
+from fas import conf, stamp
+from fas.cli import fill
 from fas.data import datadir
 from fas.data.tables import read_table
 from fas.errors import ConfError, DataError
@@ -14,6 +15,7 @@ from fas.features import ark
 if TYPE_CHECKING:
     from fas.training.dataset import Source
 
+SIDES = ("voice", "words")  # parts of a mixture
 LONGEST_TOKEN = 1.0  # seconds; a voice changes within less
 
 
@@ -77,6 +79,39 @@ def data_digest(streams: dict[str, Any], feats: dict[str, Path], sets: list[Path
             folder = feats.get(kind, Path(kind)) / datadir.home(directory).name / (below or ".")
             parts.append(features_digest(kind, folder))
     return stamp.digest(*parts)
+
+
+def with_parts(values: dict[str, Any], path: Path, **names: str) -> tuple[dict[str, Any], dict[str, Path]]:
+    """A conf with parts as its models' own confs say them, with their streams; and the models' folders.
+
+    names: what stands for {fold} and {seed} in those. Raises ConfError for parts that are not trained or don't go
+    together.
+    """
+    parts = values.get("parts")
+    if parts is None:
+        return values, {}
+    if not isinstance(parts, dict) or set(parts) != set(SIDES) or len(values) > 1:
+        says = "names two folders of models, voice and words, and stands alone: they say all else"
+        raise ConfError(f"{path}: parts {says}")
+    folders = {side: fill(str(parts[side]), **names) for side in SIDES}
+    for side, folder in folders.items():
+        if not (folder / stamp.DONE).exists():
+            raise ConfError(f"{path}: parts: {side}: {folder} holds no trained model; run stage 4 with its conf first")
+    voice, words = (conf.load(folder / "conf.yaml") for folder in folders.values())
+    both = f"{path}: parts: {folders['voice']} and {folders['words']}"
+    if twice := voice["streams"].keys() & words["streams"].keys():
+        raise ConfError(f"{both}: have a stream {min(twice)!r} each; name one of them otherwise and train it again")
+    for key in ("system", "norm", "choice"):
+        if voice[key] != words[key]:
+            raise ConfError(f"{both}: differ in {key}, {voice[key]} and {words[key]}")
+    if voice["system"] == "logreg" or voice.get("parts") or words.get("parts"):
+        raise ConfError(f"{both}: must be heads, no logistic regressions and no joined ones")
+    if len({(folder / "labels").read_text(encoding="utf-8") for folder in folders.values()}) > 1:
+        raise ConfError(f"{both}: have other labels each (the files labels); train both with the same --labels")
+    streams = voice["streams"] | words["streams"]
+    said = {s: {k: v for k, v in d.items() if k != "encoders"} for s, d in zip(SIDES, (voice, words), strict=True)}
+    same = {key: voice[key] for key in ("norm", "choice")}
+    return {"fusion": "mixture", "streams": streams, "parts": said} | same, folders
 
 
 def silent(feats: dict[str, Path], sets: list[Path]) -> set[str] | None:

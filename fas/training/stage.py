@@ -13,17 +13,21 @@ from fas import conf, stamp
 from fas.cli import fill
 from fas.data import datadir
 from fas.errors import ConfError, DataError
-from fas.training.inputs import check_patches, data_digest, head, without_words
+from fas.training.inputs import check_patches, data_digest, head, with_parts, without_words
 
 if TYPE_CHECKING:
-    from fas.training.dataset import Dataset
+    from fas.training.confs import TrainConf
+    from fas.training.dataset import Dataset, Source
 
 
 @dataclass
 class Training:
-    """One model to train: its conf, sets, seed, folder, and the digests of all that it depends on."""
+    """One model to train: its conf and what that says, the folders of its parts, sets, seed, folder, and the digests of
+    all that it depends on."""
 
     conf: Path
+    values: dict[str, Any]
+    parts: dict[str, Path]
     train: list[Path]
     dev: list[Path]
     feats: dict[str, Path]
@@ -49,16 +53,19 @@ def trainings(
     for i, path in enumerate(confs):
         if twin := next((p for p in confs[:i] if p.stem == path.stem), None):
             raise ConfError(f"{path}: has the name of {twin}, by which a system's folder is called; rename one")
-        values = conf.load(path)
-        if not isinstance(values.get("streams"), dict) or any("feats" not in s for s in values["streams"].values()):
+        said = conf.load(path)
+        streams = said.get("streams")
+        if "parts" not in said and (not isinstance(streams, dict) or any("feats" not in s for s in streams.values())):
             raise ConfError(f"{path}: streams must map names to entries with feats")
         for fold in folds:
             train, dev = ([fill(d, fold=fold) for d in dirs] for dirs in (train_sets, dev_sets))
-            data = data_digest(values["streams"], feats, [*train, *dev])
-            for seed in seeds[: 1 if values.get("system") == "logreg" else None]:
+            for seed in seeds[: 1 if said.get("system") == "logreg" else None]:
+                values, parts = with_parts(said, path, fold=fold, seed=seed)
+                data = data_digest(values["streams"], feats, dev if parts else [*train, *dev])
                 folder = fill(out, fold=fold, system=path.stem) / f"seed{seed}"
                 inputs = {"configuration": stamp.digest(repr(values)), "data": data, "seed": seed}
-                yield Training(path, train, dev, feats, int(seed), folder, inputs)
+                inputs |= {side: stamp.digest_file(part / "best.pt") for side, part in parts.items()}
+                yield Training(path, values, parts, train, dev, feats, int(seed), folder, inputs)
 
 
 def run(todo: list[Training], total: int) -> None:
@@ -138,14 +145,38 @@ def train_one(training: Training) -> None:
     import yaml
 
     from fas import threads
-    from fas.training import confs, distributed, logreg, train
-    from fas.training.dataset import Dataset
+    from fas.training import confs, distributed
 
     threads.share()
-    settings = confs.load_conf(training.conf)
+    settings = confs.of(training.values, training.conf)
     sources = confs.sources(settings.streams, training.feats)
     if settings.system != "logreg":  # which takes frames, not patches
-        check_patches(sources, training.train)
+        check_patches(sources, training.dev if training.parts else training.train)
+    labels, learnt = (join if training.parts else learn)(training, settings, sources)
+    if distributed.RANK != 0:
+        return
+    out = training.out
+    with stamp.write_aside(out / "labels") as f:
+        f.writelines(f"{e}\n" for e in labels)
+    described = asdict(settings) | {"seed": training.seed, "feats": {k: v.name for k, v in training.feats.items()}}
+    with stamp.write_aside(out / "conf.yaml") as f:
+        yaml.safe_dump(described | learnt, f, sort_keys=False)
+    stamp.mark_whole(out, training.inputs, ["best.pt", "labels", "conf.yaml", "log.jsonl"])
+
+
+def begin(out: Path) -> None:
+    """Take away the marks of the model that stood here, and its scores."""
+    stamp.unmark(out)
+    shutil.rmtree(out / "score", ignore_errors=True)
+
+
+def learn(
+    training: Training, settings: "TrainConf", sources: "dict[str, Source]"
+) -> tuple[list[str], dict[str, Any]]:
+    """Train a head or a yardstick: its labels, and what its conf.yaml says of what it learnt from."""
+    from fas.training import distributed, logreg, train
+    from fas.training.dataset import Dataset
+
     known = {e for d in training.train for e in head(d).emotions}
     labels = [e for e in datadir.EMOTIONS if e in known]
     labels += sorted(known - set(labels))
@@ -160,20 +191,13 @@ def train_one(training: Training) -> None:
     silent = without_words(training.feats, training.train, train_set.utts)
     if first:
         tell(out, train_set, silent)
-        stamp.unmark(out)
-        shutil.rmtree(out / "score", ignore_errors=True)  # of the model that stood here
+        begin(out)
     if settings.system == "logreg":
         chosen = logreg.train(settings, train_set, dev_set, out) if first else {}
     else:
         chosen = train.train(settings, train_set, dev_set, out, training.seed, training.inputs)
-    if not first:
-        return
-    with stamp.write_aside(out / "labels") as f:
-        f.writelines(f"{e}\n" for e in labels)
     heads = [head(d) for d in [*training.train, *training.dev]]
-    described = asdict(settings) | {
-        "seed": training.seed,
-        "feats": {k: v.name for k, v in training.feats.items()},
+    return labels, {
         "encoders": encoders(training.feats, training.train),
         "dims": {n: train_set.dim(n) for n in settings.streams},
         "train_sets": [str(d) for d in training.train],
@@ -185,6 +209,43 @@ def train_one(training: Training) -> None:
         "chosen": chosen,
         "data": stamp.digest(*(h.labels for h in heads)),
     }
-    with stamp.write_aside(out / "conf.yaml") as f:
-        yaml.safe_dump(described, f, sort_keys=False)
-    stamp.mark_whole(out, training.inputs, ["best.pt", "labels", "conf.yaml", "log.jsonl"])
+
+
+def join(
+    training: Training, settings: "TrainConf", sources: "dict[str, Source]"
+) -> tuple[list[str], dict[str, Any]]:
+    """Join a voice and words that were trained apart, as `learn` trains: what it learnt from is what they did, and dev.
+
+    Raises ConfError where the features are not those that a part was trained on.
+    """
+    from fas.training import distributed, joined
+    from fas.training.dataset import Dataset
+
+    made = encoders(training.feats, training.dev)
+    described = {side: conf.load(folder / "conf.yaml") for side, folder in training.parts.items()}
+    for side, part in described.items():
+        for kind in {stream["feats"].partition("/")[0] for stream in part["streams"].values()}:
+            if made.get(kind) != part["encoders"].get(kind):
+                raise ConfError(
+                    f"{training.parts[side]}: was trained on other {kind} features than {training.feats.get(kind)}; "
+                    "name the same encoder's conf"
+                )
+    labels = (training.parts["voice"] / "labels").read_text(encoding="utf-8").split()
+    dev_set = Dataset(training.dev, sources, labels, settings.norm)
+    if distributed.RANK == 0:
+        begin(training.out)
+    chosen = joined.train(settings, training.parts, dev_set, training.out) if distributed.RANK == 0 else {}
+    heads, parts = [head(d) for d in training.dev], described.values()
+    silent = [part["train_without_words"] for part in parts if part["train_without_words"] is not None]
+    return labels, {
+        "encoders": made,
+        "dims": {n: dev_set.dim(n) for n in settings.streams},
+        "train_sets": sorted({d for part in parts for d in part["train_sets"]}),
+        "dev_sets": sorted({str(d) for d in training.dev}.union(*(part["dev_sets"] for part in parts))),
+        "train_corpora": sorted({h.corpus for h in heads}.union(*(part["train_corpora"] for part in parts))),
+        "train_languages": sorted(set().union(*(h.languages for h in heads), *(p["train_languages"] for p in parts))),
+        "train_utterances": sum(part["train_utterances"] for part in parts),
+        "train_without_words": sum(silent) if silent else None,
+        "chosen": chosen,
+        "data": stamp.digest(*(h.labels for h in heads), *(part["data"] for part in parts)),
+    }

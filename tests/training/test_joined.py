@@ -1,0 +1,156 @@
+"""A mixture of a voice and words that were trained apart, each on what it can learn from."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from fas import conf
+from fas.apply import export
+from fas.data import tables
+from fas.data.datadir import DataDir
+from fas.errors import ConfError
+from fas.features import ark
+from fas.scoring import stage as scoring
+from fas.training import checkpoint, confs, stage
+from fas.training.dataset import Dataset
+
+LABELS = ["angry", "happy", "sad"]
+VOICE = "streams: {acoustic: {feats: ssl}}\nfusion: statistics\nmembers: 2\nwidth: 8\nbatch: 8\nepochs: 3\nlr: 1.0e-2\n"
+WORDS = "streams: {semantic: {feats: text, patch: 1}}\nwidth: 16\nheads: 2\nbatch: 8\nepochs: 3\nlr: 1.0e-2\n"
+
+
+def features(folder: Path, said: dict[str, str], width: int) -> None:
+    """Frames whose mean is shifted by the emotion that each utterance says."""
+    folder.mkdir(parents=True)
+    random, lines, counts = np.random.default_rng(width), {}, {}
+    with (folder / "feats.1.ark").open("wb") as f:
+        for utt, emotion in sorted(said.items()):
+            frames = random.normal(0, 1, (random.integers(2, 20), width)) + np.eye(width)[LABELS.index(emotion)]
+            lines[utt] = f"{f.name}:{ark.append(f, utt, frames.astype(np.float16))}"
+            counts[utt] = str(len(frames))
+    tables.write_table(folder / "feats.scp", lines)
+    tables.write_table(folder / "utt2num_frames", counts)
+    (folder / "conf.yaml").write_text(f"kind: toy\nwidth: {width}\n")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """data/{spoken,written} with features; exp/{voice,words}/seed{1,2}, the voice of speech and the words of texts."""
+    monkeypatch.chdir(tmp_path)
+    for name, size in (("spoken", 60), ("written", 45)):
+        data = DataDir(name, {}, {}, {}, {}, LABELS)
+        for i in range(size):
+            utt, emotion = f"{name}{i % 3}-{i:03}", LABELS[i // 3 % 3]
+            data.wav[utt], data.utt2spk[utt], data.utt2emo[utt] = "/none", f"{name}{i % 3}", emotion
+            data.text[utt] = f"line {i}"
+            if name == "spoken":
+                data.utt2dur[utt], data.utt2sem[utt] = 1.0, LABELS[i % 3 if i % 2 else i // 3 % 3]
+        if name == "written":
+            data.wav = dict.fromkeys(data.wav, "")
+        else:
+            features(Path("dump/ssl/spoken"), data.utt2emo, 5)
+        features(Path("dump/text") / name, data.utt2sem or data.utt2emo, 4)
+        data.write(Path("data") / name)
+        for part, speaker in (("train", "0"), ("dev", "1"), ("test", "2")):
+            data.subset(lambda u, s=speaker, n=name: u.startswith(n + s)).write(Path("data") / name / part)
+    for name, text in (("voice", VOICE), ("words", WORDS), ("joined", yaml.safe_dump({"parts": parts()}))):
+        Path(f"{name}.yaml").write_text(text)
+    train("voice", "spoken")
+    train("words", "written")
+    return tmp_path
+
+
+def parts(**others: str) -> dict[str, str]:
+    return {"voice": "exp/voice/seed{seed}", "words": "exp/words/seed{seed}"} | others
+
+
+def train(name: str, corpus: str, ssl: str = "dump/ssl") -> list[stage.Training]:
+    """Train what is not whole; returns it."""
+    feats = {"ssl": Path(ssl), "text": Path("dump/text")}
+    sets = [Path("data") / corpus / "train"], [Path("data") / corpus / "dev"]
+    every = list(stage.trainings([Path(f"{name}.yaml")], feats, *sets, [""], ["1", "2"], Path("exp/{system}")))
+    todo = [t for t in every if not scoring.stamp.is_whole(t.out, t.inputs)]
+    stage.run(todo, len(every))
+    return todo
+
+
+def test_both_keep_their_weights_and_are_joined_by_bayes(root: Path) -> None:
+    """Each of its seeds joins theirs: p(e | voice) p(words | e), with what each of the two says alone."""
+    assert len(train("joined", "spoken")) == 2 and not train("joined", "spoken")
+    for seed in (1, 2):
+        folder = root / f"exp/joined/seed{seed}"
+        described, weights = conf.load(folder / "conf.yaml"), checkpoint.load(folder / "best.pt")
+        settings = confs.settings_of(described)
+        head = checkpoint.build_model(settings, weights["dims"], 3).eval()
+        head.load_state_dict(weights["state"])
+        feats = {"ssl": root / "dump/ssl", "text": root / "dump/text"}
+        data = Dataset([root / "data/spoken/test"], confs.sources(settings.streams, feats), LABELS)
+        batch = data.batch(np.arange(len(data)))
+        said, _ = head.judge(batch.patches, batch.lengths)
+        for side, name in enumerate(("voice", "words")):
+            alone, other = (conf.load(root / f"exp/{name}/seed{seed}/conf.yaml"), checkpoint.load(
+                root / f"exp/{name}/seed{seed}/best.pt"))  # fmt: skip
+            part = checkpoint.build_model(confs.settings_of(alone), other["dims"], 3).eval()
+            part.load_state_dict(other["state"])
+            assert torch.allclose(part.fuse(batch.patches, batch.lengths), said.sides[side], atol=1e-5)
+        expected, conflict = head.fusion.join(*said.sides)
+        assert torch.allclose(said.logits, expected) and torch.allclose(said.conflict, conflict)
+        assert head.fusion.balance.abs().sum() > 0.1
+
+
+def test_what_it_learnt_from_is_what_its_parts_did(root: Path) -> None:
+    train("joined", "spoken")
+    described = conf.load(root / "exp/joined/seed1/conf.yaml")
+    assert described["train_corpora"] == ["spoken", "written"] and described["train_utterances"] == 20 + 15
+    assert described["train_sets"] == ["data/spoken/train", "data/written/train"]
+    assert described["dims"] == {"acoustic": 5, "semantic": 4} and described["encoders"]["text"]["width"] == 4
+    row = json.loads((root / "exp/joined/seed1/log.jsonl").read_text())
+    assert row["dev_uar"] == described["chosen"]["dev_uar"] > 0.4
+
+
+def test_it_is_joined_anew_when_a_part_was_trained_anew(root: Path) -> None:
+    train("joined", "spoken")
+    Path("words.yaml").write_text(WORDS.replace("epochs: 3", "epochs: 2"))
+    assert len(train("words", "written")) == 2
+    assert len(train("joined", "spoken")) == 2
+
+
+def test_it_is_exported_as_one_model(root: Path) -> None:
+    train("joined", "spoken")
+    export.export(root / "exp/joined/seed1", root / "out", {})
+    described = conf.load(root / "out/conf.yaml")
+    assert (root / "out/model.onnx").exists()  # compared with torch as it was written
+    head = checkpoint.build_model(confs.settings_of(described), described["dims"], 3)
+    head.load_state_dict(load_file(root / "out/model.safetensors"))
+    assert "written" in (root / "out/README.md").read_text() and "spoken" in (root / "out/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"parts": parts(words="exp/nobody")}, "exp/nobody holds no trained model; run stage 4"),
+        ({"parts": parts(words="exp/voice/seed1")}, "have a stream 'acoustic' each"),
+        ({"parts": {"voice": "exp/voice/seed1"}}, "parts names two folders of models, voice and words"),
+        ({"parts": parts(), "epochs": 3}, "stands alone"),
+    ],
+)
+def test_parts_that_can_t_be_joined_are_named(root: Path, said: dict, says: str) -> None:
+    Path("joined.yaml").write_text(yaml.safe_dump(said))
+    with pytest.raises(ConfError, match=says):
+        train("joined", "spoken")
+
+
+def test_other_labels_and_other_features_are_named(root: Path) -> None:
+    shutil.copytree("dump/ssl", "dump/other")
+    Path("dump/other/spoken/conf.yaml").write_text("kind: another\n")
+    with pytest.raises(ConfError, match=r"exp/voice/seed1: was trained on other ssl features than dump/other"):
+        train("joined", "spoken", ssl="dump/other")
+    Path("exp/words/seed1/labels").write_text("angry\nsad\nhappy\n")
+    with pytest.raises(ConfError, match="have other labels each"):
+        train("joined", "spoken")
