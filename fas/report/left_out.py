@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 
+from fas.report.tables import pm
 from fas.scoring.analysis import Cell, mean_std
 
 ROUNDS = 2000
@@ -40,8 +41,8 @@ def left_out_table(
         by_seed = np.mean([s["by_seed"]["accuracy"] for s in summaries], axis=0)
         low, high = np.quantile(drawn[system], (0.025, 0.975))
         shown = [system + (" *transductive*" if own[0].info["transductive"] else "")]
-        shown += [percent(s["accuracy"]) for s in summaries]
-        shown += [percent(mean_std(list(by_seed))), f"{100 * low:.1f} to {100 * high:.1f}"]
+        shown += [pm(s["accuracy"]) for s in summaries]
+        shown += [pm(mean_std(list(by_seed))), f"{100 * low:.1f} to {100 * high:.1f}"]
         averages = [s["seed_average"] for s in summaries]
         shown.append(f"{100 * np.mean(averages):.2f}" if len(by_seed) > 1 and None not in averages else "")
         shown.append(against(means, drawn, system, reference))
@@ -102,8 +103,3 @@ def against(means: dict[str, float], drawn: dict[str, np.ndarray], system: str, 
         return ""
     low, high = 100 * np.quantile(drawn[system] - drawn[reference], (0.025, 0.975))
     return f"{100 * (means[system] - means[reference]):+.1f} ({low:+.1f} to {high:+.1f})"
-
-
-def percent(value: dict[str, float]) -> str:
-    """Mean ± deviation in per cent."""
-    return f"{100 * value['mean']:.2f} ± {100 * value['std']:.2f}"

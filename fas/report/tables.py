@@ -29,9 +29,12 @@ def versions() -> list[str]:
     return [f"{p} {version(p)}" for p in PACKAGES]
 
 
-def pm(value: dict[str, float] | None) -> str:
-    """Mean ± deviation in per cent."""
-    return f"{100 * value['mean']:.2f} ± {100 * value['std']:.2f}" if value else ""
+def pm(value: dict[str, float | None] | None) -> str:
+    """Mean ± deviation in per cent; no deviation of one seed."""
+    if not value:
+        return ""
+    mean = f"{100 * value['mean']:.2f}"
+    return mean if value["std"] is None else f"{mean} ± {100 * value['std']:.2f}"
 
 
 def set_table(name: str, rows: dict[str, dict[str, Any]], info: dict[str, Any], reference: str) -> list[str]:

@@ -150,9 +150,9 @@ class Cell:
         }
 
 
-def mean_std(values: list[float]) -> dict[str, float]:
-    """Mean, and standard deviation of a sample (0 for a single value)."""
-    return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0}
+def mean_std(values: list[float]) -> dict[str, float | None]:
+    """Mean, and standard deviation of a sample, which a single value has none of."""
+    return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1)) if len(values) > 1 else None}
 
 
 def by_speaker(value: dict[str, float], speakers: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
