@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -92,8 +93,7 @@ def write(wanted: Wanted, inputs: dict[str, str]) -> None:
         cell = next(c for (_, n), c in cells.items() if n == name)
         silent = sum(heard.get(u) == "" for u in cell.every[0].utts)
         infos[name] = cell.info | {"silent": silent, "left_out": collect.left_out(cell)}
-    languages, genders = (read(wanted.datadir, name) for name in ("utt2lang", "spk2gender"))
-    above = [*facts, *held_out(wanted, cells, speakers, languages, genders)]
+    above = [*facts, *held_out(wanted, cells, speakers, partial(read, wanted.datadir))]
     text = tables.document(above, figures, infos, conflicts, detections, published, wanted.roles["both"])
 
     stamp.unmark(out, DONE)
@@ -131,13 +131,15 @@ def draw(out: Path, figures: Any, infos: Any, conflicts: dict[str, Any], detecti
 
 
 def held_out(
-    wanted: Wanted, cells: Any, speakers: dict[str, str], languages: dict[str, str], genders: dict[str, str]
+    wanted: Wanted, cells: Any, speakers: dict[str, str], read: Callable[[str], dict[str, str]]
 ) -> list[str]:
-    """The tables of a recipe whose folds are corpora, each left out in turn; nothing for others."""
+    """The tables of a recipe whose folds are corpora, each left out in turn; nothing for others. read: a set table."""
     from fas.report import left_out
 
-    lines = left_out.left_out_table(cells, wanted.folds, wanted.roles["both"], speakers, languages)
-    return ["", *lines, *left_out.by_gender_table(cells, wanted.folds, speakers, genders)] if lines else []
+    lines = left_out.left_out_table(cells, wanted.folds, wanted.roles["both"], speakers, read("utt2lang"))
+    if not lines:  # other recipes' corpora may have speakers of the same names, and none here asks for their sex
+        return []
+    return ["", *lines, *left_out.by_gender_table(cells, wanted.folds, speakers, read("spk2gender"))]
 
 
 def figures_of_sets(wanted: Wanted, cells: Any, speakers: dict[str, str]) -> dict[str, dict[str, dict[str, Any]]]:
