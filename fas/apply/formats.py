@@ -48,6 +48,8 @@ class Text(Lines):
             why += {"voice": ", the voice won", "words": ", the words won"}.get(p.winner, "")
         elif p.voice is not None and not p.heard:
             why = f"; voice {p.voice.label}, no words"
+        elif p.conflict_probability is not None:  # a head that states it, exported without companions
+            why = f"; P(conflict) {p.conflict_probability:.2f}"
         where = f"{clock(p.start)} to {clock(p.end)}: " if p.part else ""
         who = f"{p.speaker}: " if p.speaker else ""
         return f'{p.name}: {where}{who}{p.label} {p.posteriors[p.label]:.2f}{why}; heard "{p.heard}"'

@@ -1,6 +1,7 @@
 """fas predict on recordings: pieces as they come, every format opened by its own reader, the page in a browser."""
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -91,6 +92,8 @@ def test_rttm_is_read_by_lhotse_and_audacity_by_mir_eval(tmp_path: Path) -> None
 def test_lines_have_times() -> None:
     line = written("text").splitlines()[1]
     assert "0:02.8 to 0:05.5: sad 0.33; voice sad, words happy: in conflict (P 0.83), the voice won" in line
+    alone = dataclasses.replace(PIECES[1], words=None, voice=None)  # a mixture exported without companions
+    assert "sad 0.33; P(conflict) 0.83; heard" in formats.FORMATS["text"](io.StringIO(), LABELS).line(alone)
     rows = list(csv.DictReader(io.StringIO(written("csv"))))
     assert [r["conflict_probability"] for r in rows] == ["", "0.826000", ""]
     assert next((r["start"], r["end"], r["speaker"]) for r in rows) == ("0.500", "2.250", "anna")
