@@ -216,7 +216,7 @@ def join(
 ) -> tuple[list[str], dict[str, Any]]:
     """Join a voice and words that were trained apart, as `learn` trains: what it learnt from is what they did, and dev.
 
-    Raises ConfError where the features are not those that a part was trained on.
+    Raises ConfError for other features than those that a part was trained on, DataError where it knows the dev set.
     """
     from fas.training import distributed, joined
     from fas.training.dataset import Dataset
@@ -232,6 +232,9 @@ def join(
                 )
     labels = (training.parts["voice"] / "labels").read_text(encoding="utf-8").split()
     dev_set = Dataset(training.dev, sources, labels, settings.norm)
+    learnt_from = {Path(d) for part in described.values() for d in part["train_sets"] if Path(d).is_dir()}
+    if shared := set(dev_set.utts) & {u for d in learnt_from for u in datadir.read(d).wav}:
+        raise DataError([f"{training.dev[0]}: a part was trained on utterance {min(shared)!r}; name another dev set"])
     if distributed.RANK == 0:
         begin(training.out)
     chosen = joined.train(settings, training.parts, dev_set, training.out) if distributed.RANK == 0 else {}

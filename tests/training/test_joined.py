@@ -14,7 +14,7 @@ from fas import conf
 from fas.apply import export
 from fas.data import tables
 from fas.data.datadir import DataDir
-from fas.errors import ConfError
+from fas.errors import ConfError, DataError
 from fas.features import ark
 from fas.scoring import stage as scoring
 from fas.training import checkpoint, confs, stage
@@ -143,6 +143,14 @@ def test_it_is_exported_as_one_model(root: Path) -> None:
 def test_parts_that_can_t_be_joined_are_named(root: Path, said: dict, says: str) -> None:
     Path("joined.yaml").write_text(yaml.safe_dump(said))
     with pytest.raises(ConfError, match=says):
+        train("joined", "spoken")
+
+
+def test_a_dev_set_that_a_part_was_trained_on_is_refused(root: Path) -> None:
+    """How far a side can be trusted is not to be seen on what it learned from."""
+    shutil.rmtree("data/spoken/dev")
+    shutil.copytree("data/spoken/train", "data/spoken/dev")
+    with pytest.raises(DataError, match="a part was trained on utterance 'spoken0-000'"):
         train("joined", "spoken")
 
 
