@@ -244,10 +244,13 @@ def digest(settings: Any) -> str:
     return stamp.digest(repr(settings), *rule, *set_later, *(stamp.stat_line(p) for p in local if p.exists()))
 
 
+NO_MEMORY = ("can't allocate memory", "could not create a primitive")
+
+
 def out_of_memory(error: BaseException) -> bool:
-    """torch has an exception of its own on GPUs and none on the CPU."""
+    """torch has an exception of its own on GPUs and none on the CPU, where oneDNN says less still."""
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+        or (isinstance(error, RuntimeError) and any(says in str(error) for says in NO_MEMORY))
     )
