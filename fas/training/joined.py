@@ -8,9 +8,9 @@ import torch
 from fas import stamp
 from fas.errors import ConfError
 from fas.training import calibration, checkpoint
-from fas.training import train as heads
 from fas.training.confs import TrainConf
 from fas.training.dataset import Dataset
+from fas.training.train import on_dev
 
 
 def train(settings: TrainConf, parts: dict[str, Path], dev_set: Dataset, out: Path) -> dict[str, float]:
@@ -31,7 +31,7 @@ def train(settings: TrainConf, parts: dict[str, Path], dev_set: Dataset, out: Pa
     model = checkpoint.build_model(settings, dims, len(dev_set.labels))
     model.load_state_dict(state | {"fusion.balance": model.fusion.balance})
     calibration.fit(model, dev_set, "cpu")
-    row = {"epoch": 1} | heads.on_dev(model, dev_set, "cpu")
+    row = {"epoch": 1} | on_dev(model, dev_set, "cpu")
     checkpoint.save(out / "best.pt", {"dims": dims, "epoch": 1, "state": model.state_dict()})
     with stamp.write_aside(out / "log.jsonl") as f:
         f.write(json.dumps(row) + "\n")
