@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from whisper.decoding import DecodingOptions, DecodingTask
 from whisper.model import MultiHeadAttention, TextDecoder, Whisper
-from whisper.tokenizer import get_tokenizer
+from whisper.tokenizer import Tokenizer, get_tokenizer
 from whisper.utils import compression_ratio
 
 TOKENS_PER_SECOND = 12  # fast speech has some 6 words/s; text that needs more tokens than this is a loop
@@ -42,7 +42,10 @@ class Attended:
         together = [torch.stack(list(some)) for _, some in groupby(states, len)]
         self.utterances = [len(some) for some in together]
         attentions = [block.cross_attn for block in decoder.blocks]
-        self.blocks = [[(_by_head(a, a.key(s)), _by_head(a, a.value(s))) for s in together] for a in attentions]
+        self.blocks = [  # each head's side by side in memory: a step reads them all
+            [(_by_head(a, a.key(s)).contiguous(), _by_head(a, a.value(s)).contiguous()) for s in together]
+            for a in attentions
+        ]
 
     def __call__(self, number: int, attention: MultiHeadAttention, x: Tensor) -> Tensor:
         """The cross-attention of block `number`, from 0, for x (B, N, D) -> (B, N, D)."""
@@ -158,13 +161,25 @@ def _attend(attention: MultiHeadAttention, x: Tensor, mask: Tensor, cache: Cache
     return attention.out(attention.qkv_attention(attention.query(x), keys, values, mask)[0])
 
 
+@torch.inference_mode()
+def no_speech(model: Whisper, states: Tensor) -> list[float]:
+    """The probability of no speech, as openai-whisper defines it, from encoder states (B, T, D)."""
+    logits, tokenizer = _at_start(model, Attended(model.decoder, list(states)), len(states))
+    return logits.float().softmax(-1)[:, tokenizer.no_speech].tolist()
+
+
+def _at_start(model: Whisper, attended: Attended, utterances: int) -> tuple[Tensor, Tokenizer]:
+    """What the decoder expects of each utterance first, (B, tokens), and what these tokens are."""
+    tokenizer = get_tokenizer(model.is_multilingual, num_languages=model.num_languages)
+    start = torch.full((utterances, 1), tokenizer.sot, device=model.device)
+    return model.decoder.vocabulary(hidden(model.decoder, start, attended, {})[:, 0]), tokenizer
+
+
 def _languages(model: Whisper, attended: Attended, told: list[str]) -> list[str]:
     """The most probable language of each utterance that none was told of."""
     if all(told):
         return told
-    tokenizer = get_tokenizer(model.is_multilingual, num_languages=model.num_languages)
-    start = torch.full((len(told), 1), tokenizer.sot, device=model.device)
-    logits = model.decoder.vocabulary(hidden(model.decoder, start, attended, {})[:, 0])
+    logits, tokenizer = _at_start(model, attended, len(told))
     best = logits[:, list(tokenizer.all_language_tokens)].argmax(-1).tolist()
     return [language or tokenizer.all_language_codes[i] for language, i in zip(told, best, strict=True)]
 

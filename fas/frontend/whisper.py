@@ -21,7 +21,7 @@ from fas import threads
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import Encoded, WhisperBlockConf, WhisperConf, packed, precision
-from fas.frontend.greedy import LOOPING, decode
+from fas.frontend.greedy import LOOPING, decode, no_speech
 from fas.frontend.loader import Loader
 from fas.frontend.whisper_encoder import (
     FEW,
@@ -233,9 +233,13 @@ class WhisperFrontend:
         """
         last = len(self.model.encoder.blocks)
         mel = torch.stack([transcribed_mel(self.model, a, self.device) for a in audios])
-        options = DecodingOptions(language=language, fp16=False)
-        found = whisper.decode(self.model, self._frames(mel, {last})[last], options)
-        return [f.no_speech_prob > NO_SPEECH and f.avg_logprob <= UNSURE for f in found]
+        states = self._frames(mel, {last})[last]
+        silent = [probability > NO_SPEECH for probability in no_speech(self.model, states)]
+        if any(silent):  # the others' words say nothing more, and are what takes long: often a loop to the last token
+            options = DecodingOptions(language=language, fp16=False)
+            found = iter(whisper.decode(self.model, states[torch.tensor(silent)], options))
+            silent = [quiet and next(found).avg_logprob <= UNSURE for quiet in silent]
+        return silent
 
 
 def words(text: str) -> str:
