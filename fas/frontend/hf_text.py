@@ -1,5 +1,6 @@
 """Token vectors of transcripts from a HuggingFace text encoder."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -8,6 +9,8 @@ from fas import threads
 from fas.data.datadir import DataDir
 from fas.errors import ConfError
 from fas.frontend import Encoded, HFTextConf, fetch
+
+REMEMBERED = 512  # transcripts whose vectors are kept
 
 
 class HFTextFrontend:
@@ -28,21 +31,23 @@ class HFTextFrontend:
         self.model = AutoModel.from_pretrained(folder, local_files_only=True).float().to(device).eval()
         if hasattr(self.model, "get_encoder") and self.model.config.is_encoder_decoder:
             self.model = self.model.get_encoder()
+        self.read = lru_cache(REMEMBERED)(self._read)  # acted corpora say the same again and again
 
     def batches(self, data: DataDir) -> list[list[str]]:
         self.text = data.text
         return [[utt] for utt in data.utts]
 
-    @torch.inference_mode()
     def encode(self, batch: list[str]) -> list[Encoded]:
+        return [self.read(self.text[u]) for u in batch]
+
+    @torch.inference_mode()
+    def _read(self, text: str) -> Encoded:
         longest = min(self.tokenizer.model_max_length, 512)
-        words = [self.settings.prefix + self.text[u] for u in batch]
-        numbers = self.tokenizer(words, truncation=True, max_length=longest)["input_ids"]
-        tokens = torch.tensor(numbers, device=self.device)
+        numbers = self.tokenizer(self.settings.prefix + text, truncation=True, max_length=longest)["input_ids"]
+        tokens = torch.tensor([numbers], device=self.device)
         with threads.one():
             hidden = self.model(tokens, torch.ones_like(tokens), output_hidden_states=True).hidden_states
         if not -len(hidden) <= self.settings.layer < len(hidden):
             raise ConfError(f"layer {self.settings.layer}: {self.settings.model} has 0 to {len(hidden) - 1}")
-        chosen = hidden[self.settings.layer].cpu().numpy().astype(self.settings.dtype)
-        pieces = (" ".join(self.tokenizer.convert_ids_to_tokens(row)) for row in numbers)
-        return [{".": frames, "tokens": piece} for frames, piece in zip(chosen, pieces, strict=True)]
+        chosen = hidden[self.settings.layer][0].cpu().numpy().astype(self.settings.dtype)
+        return {".": chosen, "tokens": " ".join(self.tokenizer.convert_ids_to_tokens(numbers))}

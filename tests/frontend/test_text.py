@@ -97,6 +97,8 @@ def test_hf_folder_gives_token_vectors_whatever_the_batch(xlm_r: Path, small: Da
             direct = model(**tokenizer(small.text[utt], return_tensors="pt")).last_hidden_state[0].numpy()
         np.testing.assert_allclose(made[utt], direct, atol=1e-5)
     assert len(made["spk0_1"]) == 2
+    read = len(set(small.text.values()))
+    assert read < len(small) and frontend.read.cache_info()[:2] == (len(small) - read, read)  # what is said again, once
 
 
 def test_minilm_knows_what_is_alike(small: DataDir) -> None:
