@@ -1,8 +1,9 @@
-"""Data directories: validate, split, subset, fix.
+"""Data directories: validate, split, subset, folds, fix.
 
 python -m fas.bin.data validate [--audio [--skip-bad] [--allow-pipes]] DIR
 python -m fas.bin.data split DIR N [OUT]
 python -m fas.bin.data subset [--speakers LIST | --utts LIST] DIR OUT
+python -m fas.bin.data folds [--speakers LIST] DIR N OUT
 python -m fas.bin.data fix DIR
 """
 
@@ -10,7 +11,8 @@ import argparse
 from pathlib import Path
 
 from fas import cli
-from fas.data import datadir, mend
+from fas.data import datadir, mend, splits
+from fas.data.datadir import DataDir
 from fas.errors import DataError
 
 
@@ -32,6 +34,11 @@ def run() -> None:
     choice.add_argument("--utts", type=Path, help="file of utterances, one a line (more columns are ignored)")
     subset.add_argument("dir", type=Path)
     subset.add_argument("out", type=Path)
+    folds = commands.add_parser("folds", help="OUT/fold1 .. N, each with train and test, no speaker in both")
+    folds.add_argument("--speakers", type=Path, help="file of the speakers to take, one a line; all without")
+    folds.add_argument("dir", type=Path)
+    folds.add_argument("n", type=int)
+    folds.add_argument("out", type=Path)
     fix = commands.add_parser("fix", help="sort the tables, and keep the utterances that all of them have")
     fix.add_argument("dir", type=Path)
     args = parser.parse_args()
@@ -53,15 +60,22 @@ def run() -> None:
     elif args.command == "split":
         datadir.write_split(args.dir, args.n, args.out)
     elif args.command == "subset":
+        listed(datadir.read(args.dir), args.speakers, args.utts).write(args.out)
+    elif args.command == "folds":
         data = datadir.read(args.dir)
-        listed = args.speakers or args.utts
-        names = {line.split()[0] for line in listed.read_text(encoding="utf-8").splitlines() if line.strip()}
-        known = set(data.utt2spk.values()) if args.speakers else set(data.wav)
-        if unknown := sorted(names - known):
-            raise DataError([f"{listed}: {name!r} is not in {args.dir}" for name in unknown])
-        data.subset(lambda u: (data.utt2spk[u] if args.speakers else u) in names).write(args.out)
+        splits.write_speaker_folds(listed(data, args.speakers) if args.speakers else data, args.n, args.out)
     else:
         mend.fix(args.dir)
+
+
+def listed(data: DataDir, speakers: Path | None, utts: Path | None = None) -> DataDir:
+    """The utterances, or those of the speakers, that a file lists. Raises DataError."""
+    path = speakers or utts
+    names = {line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()}
+    known = set(data.utt2spk.values()) if speakers else set(data.wav)
+    if unknown := sorted(names - known):
+        raise DataError([f"{path}: {name!r} is not in {data.path}" for name in unknown])
+    return data.subset(lambda u: (data.utt2spk[u] if speakers else u) in names)
 
 
 if __name__ == "__main__":

@@ -96,6 +96,20 @@ def write_folds(data: DataDir, utterances: list[Utterance], out: Path) -> None:
             data.subset(lambda u, utts=utts: u in utts).write(out / f"fold{fold}" / name)
 
 
+def write_speaker_folds(data: DataDir, folds: int, out: Path) -> None:
+    """out/foldF/{train,test}: test is every `folds`-th speaker in the order of their names, from the F-th on.
+
+    Raises DataError for fewer speakers than folds, and for a single fold.
+    """
+    speakers = sorted(set(data.utt2spk.values()))
+    if not 2 <= folds <= len(speakers):
+        raise DataError([f"{data.path}: {folds} folds of {len(speakers)} speakers; give 2 or more, not beyond these"])
+    for fold in range(1, folds + 1):
+        held = set(speakers[fold - 1 :: folds])
+        for name, test in (("train", False), ("test", True)):
+            data.subset(lambda u, h=held, t=test: (data.utt2spk[u] in h) == t).write(out / f"fold{fold}" / name)
+
+
 def read_folds(name: str) -> Callable[[str], int]:
     """The fold of a speaker or utterance by conf/folds/<name>.tsv, where lines that start with # are remarks.
 

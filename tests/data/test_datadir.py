@@ -111,6 +111,18 @@ def test_subset_shares_features_of_its_home(small: DataDir, tmp_path: Path) -> N
     assert len(datadir.read(tmp_path / "data/fold1/train")) == 3
 
 
+def test_folds_share_no_speaker_and_hold_all(small: DataDir, tmp_path: Path, python_path: None) -> None:
+    command = [sys.executable, "-m", "fas.bin.data", "folds", tmp_path / "data", "2", tmp_path / "data/folds"]
+    assert run(*command).returncode == 0
+    for fold, speaker in ((1, "spk0"), (2, "spk1")):
+        held, rest = (datadir.read(tmp_path / f"data/folds/fold{fold}/{part}") for part in ("test", "train"))
+        assert set(held.utt2spk.values()) == {speaker}
+        assert sorted([*held.utts, *rest.utts]) == small.utts and not set(held.utts) & set(rest.utts)
+    (tmp_path / "one").write_text("spk1\n")
+    done = run(*command, "--speakers", tmp_path / "one")
+    assert done.returncode != 0 and "2 folds of 1 speakers" in done.stderr
+
+
 def test_write_leaves_the_old_whole_when_the_new_is_wrong(small: DataDir, tmp_path: Path) -> None:
     before = {p.name: p.read_bytes() for p in (tmp_path / "data").iterdir() if p.is_file()}
     bad = small.subset(lambda _: True)
