@@ -1,7 +1,7 @@
 """Other heads than the paper's. Each takes the distilled tokens of every stream.
 
 The first three are those that the paper compares FAS with (its Table 4); the mixture knows that words may lie; members
-are several heads in one.
+are several heads in one, experts several that were trained apart.
 
 Published sizes at the paper's widths: without queries 0.82 M, Concat 1.22 M, Gated 1.65 M trainable parameters. The
 first two are met to the digit; what Gated looks like is not published, and the one here is a reconstruction.
@@ -102,13 +102,14 @@ class MixtureFusion(nn.Module):
     (Guo et al. 2017); they and a are `balance`, as logarithms and log-odds, which fas.training.calibration fits on the
     dev set: how far a side can be trusted is not to be seen on the voices and lines that it learned from.
 
-    parts: heads of voice and words that were trained apart, whose fusions are the sides, each with its own streams.
+    parts: heads of the voice and heads of the words that were trained apart, in place of the sides.
     """
 
-    def __init__(self, config: FASConfig, parts: tuple[FASHead, FASHead] | None = None):
+    def __init__(self, config: FASConfig, parts: tuple[list[FASHead], list[FASHead]] | None = None):
         super().__init__()
         if parts:
-            (self.voice, self.words), self.of_words = (p.fusion for p in parts), tuple(parts[1].config.streams)
+            self.voice, self.words = (Experts(heads) for heads in parts)
+            self.of_words = tuple(name for head in parts[1] for name in head.config.streams)
         elif len(config.streams) == 2:
             self.voice, self.words = StatisticsFusion(config), StatisticsFusion(config)
             self.of_words = tuple(config.streams)[1:]
@@ -133,6 +134,29 @@ class MixtureFusion(nn.Module):
         likelihood = same + (1 - a) * (1 - of_words) / (voice.shape[1] - 1)
         conflict = 1 - (of_voice * same).sum(1) / (of_voice * likelihood).sum(1)
         return voice.log_softmax(-1) + likelihood.clamp(min=1e-12).log(), conflict
+
+
+class Experts(nn.Module):
+    """Heads that were trained apart, each on streams of its own: the mean of their log posteriors (Hinton 2002)."""
+
+    def __init__(self, heads: list[FASHead]):
+        super().__init__()
+        self.heads = nn.ModuleList(head.fusion for head in heads)
+        self.streams = [tuple(head.config.streams) for head in heads]
+
+    def forward(self, streams: dict[str, Tokens]) -> Fused:
+        said = [
+            head({name: streams[name] for name in own}).logits.log_softmax(-1)
+            for head, own in zip(self.heads, self.streams, strict=True)
+        ]
+        return Fused(torch.stack(said).mean(0))
+
+
+class LinearFusion(nn.Module):
+    """The yardstick as a head: one token of each stream (patch: all), projected to the classes, and their sum."""
+
+    def forward(self, streams: dict[str, Tokens]) -> Fused:
+        return Fused(sum(mean_of(s) for s in streams.values()))
 
 
 class Members(nn.Module):

@@ -2,13 +2,14 @@
 
 import hashlib
 import io
+import itertools
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from fas import stamp
-from fas.ablations import MixtureFusion, fusion_of
+from fas.ablations import Experts, LinearFusion, MixtureFusion, fusion_of
 from fas.errors import ConfError
 from fas.model import FASConfig, FASHead, Stream
 from fas.training.confs import StreamConf, TrainConf, settings_of
@@ -18,18 +19,20 @@ SHA256 = 64  # hexadecimal digits
 
 
 def build_model(settings: TrainConf, dims: dict[str, int], classes: int) -> FASHead:
-    """The head for streams of these widths."""
+    """The head for streams of these widths; a logistic regression, on streams of patch all, is one too."""
     streams = {}
     for name, values in settings.streams.items():
         stream = StreamConf(**values)
         streams[name] = Stream(dims[name], stream.patch, stream.tokens, stream.cmn)
+    if settings.system == "logreg":
+        return FASHead(FASConfig(streams, classes, width=classes), LinearFusion())
     same = ("width", "queries", "heads", "dropout", "choice", "members")
     same += ("channel_dropout", "stream_dropout", "stream_swap")
     config = FASConfig(streams, classes, **{name: getattr(settings, name) for name in same})
     if settings.parts:
-        voice, words = (build_model(settings_of(settings.parts[side]), dims, classes) for side in SIDES)
-        head = FASHead(config, MixtureFusion(config, (voice, words)))
-        for part in (voice, words):
+        sides = [[build_model(settings_of(p), dims, classes) for p in settings.parts.get(side, [])] for side in SIDES]
+        head = FASHead(config, MixtureFusion(config, sides) if settings.fusion == "mixture" else Experts(sides[0]))
+        for part in itertools.chain(*sides):
             head.project.update(part.project)
         return head
     plain = settings.fusion == "queries" and settings.members == 1  # FASHead makes it, behind its projections

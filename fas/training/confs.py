@@ -20,8 +20,10 @@ class TrainConf:
     streams: name -> {feats: ssl | text | whisper/<block>, patch: frames a token, or all for one token, the utterance's
     mean and deviation, tokens: budget as a number or a share, or null for all, cmn: true to take the utterance's mean
     out};
-    parts: voice and words -> folders of models that were trained apart, in which {fold} and {seed} are filled in: they
-    become the sides of a mixture, with their streams, and nothing is learnt but how far each is to be trusted;
+    parts: voice and words -> folders of models that were trained apart, one or a list, in which {fold} and {seed} are
+    filled in: they become the sides of a mixture, with their streams (the mean of the log posteriors of several), and
+    nothing is learnt but how far each side is to be trusted; without words they are the fusion experts, that mean;
+    target: whose emotion it learns, the voice's (utt2emo) or the words' (utt2sem, of the utterances that have it);
     system: fas, or logreg (mean and deviation of the frames, logistic regression of strength c);
     fusion: queries (FAS), or mean, concat, gated, statistics, mixture (fas/ablations.py);
     members: heads that are trained together, their posteriors averaged;
@@ -39,9 +41,10 @@ class TrainConf:
     """
 
     streams: dict[str, dict[str, Any]]
-    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    parts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    target: Literal["voice", "words"] = "voice"
     system: Literal["fas", "logreg"] = "fas"
-    fusion: Literal[tuple(FUSIONS)] = "queries"
+    fusion: Literal[(*FUSIONS, "experts")] = "queries"
     members: PositiveInt = 1
     sides: Annotated[float, Ge(0), Le(1)] = 0.0
     choice: Literal["norm", "uniform", "random"] = "norm"
@@ -93,10 +96,14 @@ def of(values: dict[str, Any], path: Path) -> TrainConf:
             raise ConfError(f"{path}: stream {name}: patch all leaves no tokens to attend to: take fusion {others}")
     if made.soft_labels and made.system == "logreg":
         raise ConfError(f"{path}: soft_labels is false for logreg, which learns from one label an utterance")
+    if made.target == "words" and (made.soft_labels or made.fusion == "mixture"):
+        raise ConfError(f"{path}: target: words is not for soft_labels nor for the mixture, which learn the voice's")
     if made.fusion in ("gated", "mixture") and len(made.streams) != 2 and not made.parts:
         raise ConfError(f"{path}: fusion {made.fusion} takes two streams, not {len(made.streams)}")
     if made.fusion == "mixture" and made.mixup:
         raise ConfError(f"{path}: mixup is 0 for the mixture, whose words have one emotion")
+    if made.fusion == "experts" and not made.parts:
+        raise ConfError(f"{path}: fusion experts is of parts: name folders of trained models")
     if made.sides and made.fusion != "mixture":
         raise ConfError(f"{path}: sides is for fusion mixture, which keeps its sides apart")
     for key in ("stream_dropout", "stream_swap"):

@@ -125,11 +125,9 @@ class Batch:
     labels: Tensor
 
     def to(self, device: str) -> "Batch":
-        return Batch(
-            {n: p.to(device, non_blocking=True) for n, p in self.patches.items()},
-            {n: le.to(device, non_blocking=True) for n, le in self.lengths.items()},
-            self.labels.to(device),
-        )
+        both = (self.patches, self.lengths)
+        patches, lengths = ({n: x.to(device, non_blocking=True) for n, x in values.items()} for values in both)
+        return Batch(patches, lengths, self.labels.to(device))
 
 
 @dataclass(frozen=True)
@@ -157,8 +155,9 @@ class Dataset:
     """The streams of one or more data dirs.
 
     soft: labels of batches are utt2emo_soft, not utt2emo;
-    norm: speaker or corpus z-scores each stream by the statistics of that speaker's or corpus's own utterances in these
-    data dirs (transductive when they are a test set); global leaves it as it is.
+    target: whose emotion the references are, the voice's (utt2emo) or the words' (utt2sem, of those that have it);
+    norm: speaker or corpus z-scores each stream by the statistics of each one's own utterances in these data dirs
+    (transductive when they are a test set); global leaves it as it is.
     allowed: (utterances, labels), the labels that the corpus of each has; that another is not given says nothing.
     """
 
@@ -169,18 +168,20 @@ class Dataset:
         labels: list[str],
         norm: str = "global",
         soft: bool = False,
+        target: str = "voice",
     ):
         sets = [datadir.read(d) for d in dirs]
         data = datadir.combine(sets)
         self.corpus, self.emotions, self.labels = data.corpus, data.emotions, labels
         given = {label: i for i, label in enumerate(labels)}
-        self.utts = [u for u in data.utts if data.utt2emo[u] in given]
+        emotion = data.utt2sem if target == "words" else data.utt2emo
+        self.utts = [u for u in data.utts if emotion.get(u) in given]
         self.dropped = len(data) - len(self.utts)
         if not self.utts:
-            has, says = " ".join(sorted(set(data.utt2emo.values()))), "prepare all sets with the same --labels"
-            named = " ".join(map(str, dirs))
-            raise DataError([f"{named}: has {has} and nothing of what the model can tell, {' '.join(labels)}; {says}"])
-        self.references = np.array([given[data.utt2emo[u]] for u in self.utts])
+            has, named = " ".join(sorted(set(emotion.values()))) or "no utt2sem", " ".join(map(str, dirs))
+            can = f"what the model can tell, {' '.join(labels)}; prepare all sets with the same --labels"
+            raise DataError([f"{named}: has {has} and nothing of {can}"])
+        self.references = np.array([given[emotion[u]] for u in self.utts])
         self.words = np.array([given.get(data.utt2sem.get(u, ""), -1) for u in self.utts])
         self.store = np.array([next(i for i, s in enumerate(sets) if u in s.wav) for u in self.utts])
         self.shares = self._soft(data, given) if soft else None

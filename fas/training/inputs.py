@@ -15,7 +15,7 @@ from fas.features import ark
 if TYPE_CHECKING:
     from fas.training.dataset import Source
 
-SIDES = ("voice", "words")  # parts of a mixture
+SIDES = ("voice", "words")  # parts of a mixture; those of the voice alone are averaged
 LONGEST_TOKEN = 1.0  # seconds; a voice changes within less
 
 
@@ -81,8 +81,8 @@ def data_digest(streams: dict[str, Any], feats: dict[str, Path], sets: list[Path
     return stamp.digest(*parts)
 
 
-def with_parts(values: dict[str, Any], path: Path, **names: str) -> tuple[dict[str, Any], dict[str, Path]]:
-    """A conf with parts as its models' own confs say them, with their streams; and the models' folders.
+def with_parts(values: dict[str, Any], path: Path, **names: str) -> tuple[dict[str, Any], dict[str, list[Path]]]:
+    """A conf with parts as its models' own confs say them, with their streams; and the models' folders, by side.
 
     names: what stands for {fold} and {seed} in those. Raises ConfError for parts that are not trained or don't go
     together.
@@ -90,28 +90,38 @@ def with_parts(values: dict[str, Any], path: Path, **names: str) -> tuple[dict[s
     parts = values.get("parts")
     if parts is None:
         return values, {}
-    if not isinstance(parts, dict) or set(parts) != set(SIDES) or len(values) > 1:
-        says = "names two folders of models, voice and words, and stands alone: they say all else"
+    if not isinstance(parts, dict) or set(parts) - {"words"} != {"voice"} or len(values) > 1 or not all(parts.values()):
+        says = "names folders of models, one or a list, for voice and for words, and stands alone: they say all else"
         raise ConfError(f"{path}: parts {says}")
-    folders = {side: fill(str(parts[side]), **names) for side in SIDES}
-    for side, folder in folders.items():
+    given = {side: parts[side] if isinstance(parts[side], list) else [parts[side]] for side in SIDES if side in parts}
+    folders = {side: [fill(str(folder), **names) for folder in every] for side, every in given.items()}
+    said: dict[str, list[dict[str, Any]]] = {side: [] for side in folders}
+    owner: dict[str, Path] = {}  # of each stream
+    first: Path | None = None
+    for side, folder in [(side, folder) for side, every in folders.items() for folder in every]:
         if not (folder / stamp.DONE).exists():
             raise ConfError(f"{path}: parts: {side}: {folder} holds no trained model; run stage 4 with its conf first")
-    voice, words = (conf.load(folder / "conf.yaml") for folder in folders.values())
-    both = f"{path}: parts: {folders['voice']} and {folders['words']}"
-    if twice := voice["streams"].keys() & words["streams"].keys():
-        raise ConfError(f"{both}: have a stream {min(twice)!r} each; name one of them otherwise and train it again")
-    for key in ("system", "norm", "choice"):
-        if voice[key] != words[key]:
-            raise ConfError(f"{both}: differ in {key}, {voice[key]} and {words[key]}")
-    if voice["system"] == "logreg" or voice.get("parts") or words.get("parts"):
-        raise ConfError(f"{both}: must be heads, no logistic regressions and no joined ones")
-    if len({(folder / "labels").read_text(encoding="utf-8") for folder in folders.values()}) > 1:
-        raise ConfError(f"{both}: have other labels each (the files labels); train both with the same --labels")
-    streams = voice["streams"] | words["streams"]
-    said = {s: {k: v for k, v in d.items() if k != "encoders"} for s, d in zip(SIDES, (voice, words), strict=True)}
-    same = {key: voice[key] for key in ("norm", "choice")}
-    return {"fusion": "mixture", "streams": streams, "parts": said} | same, folders
+        part = {k: v for k, v in conf.load(folder / "conf.yaml").items() if k != "encoders"}
+        if part.get("parts"):
+            raise ConfError(f"{path}: parts: {side}: {folder} is joined itself; name its parts")
+        if part["system"] == "logreg":  # mean and deviation, which are one token of a stream
+            part["streams"] = {f"{n}_pooled": {"feats": s["feats"], "patch": "all"} for n, s in part["streams"].items()}
+        for stream in part["streams"]:
+            if (other := owner.setdefault(stream, folder)) is not folder:
+                cure = "name one of them otherwise and train it again"
+                raise ConfError(f"{path}: parts: {other} and {folder}: have a stream {stream!r} each; {cure}")
+        first = first or folder
+        said[side].append(part)
+        both, known = f"{path}: parts: {first} and {folder}", said["voice"][0]
+        for key in ("norm", "choice"):
+            if part[key] != known[key]:
+                raise ConfError(f"{both}: differ in {key}, {known[key]} and {part[key]}")
+        if (folder / "labels").read_text(encoding="utf-8") != (first / "labels").read_text(encoding="utf-8"):
+            raise ConfError(f"{both}: have other labels each (the files labels); train both with the same --labels")
+    streams = {name: stream for side in said.values() for part in side for name, stream in part["streams"].items()}
+    same = {key: said["voice"][0][key] for key in ("norm", "choice")}
+    fusion = "mixture" if "words" in said else "experts"
+    return {"fusion": fusion, "streams": streams, "parts": said} | same, folders
 
 
 def silent(feats: dict[str, Path], sets: list[Path]) -> set[str] | None:

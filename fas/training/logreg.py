@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from fas import stamp
+from fas.errors import ConfError
 from fas.metrics import scores
 from fas.training import checkpoint
 from fas.training.confs import TrainConf
@@ -33,6 +34,22 @@ def train(settings: TrainConf, train_set: Dataset, dev_set: Dataset, out: Path) 
         f.write(json.dumps(row) + "\n")
     stamp.log(f"logistic regression  dev UAR {100 * row['dev_uar']:.2f}")
     return row
+
+
+def as_head(state: dict[str, torch.Tensor], dims: dict[str, int]) -> dict[str, torch.Tensor]:
+    """The yardstick's weights as those of a head: its streams, each of one token of these widths, in order.
+
+    Raises ConfError for features of another width.
+    """
+    if (width := state["weight"].shape[1]) != sum(dims.values()):
+        raise ConfError(f"has features of width {width}, these have {sum(dims.values())}")
+    made, first = {}, 0
+    for number, (name, dim) in enumerate(dims.items()):
+        own, first = slice(first, first + dim), first + dim
+        made |= {f"mean.{name}": state["mean"][own], f"scale.{name}": 1 / state["std"][own]}
+        bias = torch.zeros_like(state["bias"]) if number else state["bias"]
+        made |= {f"project.{name}.weight": state["weight"][:, own], f"project.{name}.bias": bias}
+    return {key: value.float() for key, value in made.items()}
 
 
 def posteriors(state: dict[str, torch.Tensor], data: Dataset) -> np.ndarray:

@@ -27,7 +27,7 @@ class Training:
 
     conf: Path
     values: dict[str, Any]
-    parts: dict[str, Path]
+    parts: dict[str, list[Path]]
     train: list[Path]
     dev: list[Path]
     feats: dict[str, Path]
@@ -64,7 +64,8 @@ def trainings(
                 data = data_digest(values["streams"], feats, dev if parts else [*train, *dev])
                 folder = fill(out, fold=fold, system=path.stem) / f"seed{seed}"
                 inputs = {"configuration": stamp.digest(repr(values)), "data": data, "seed": seed}
-                inputs |= {side: stamp.digest_file(part / "best.pt") for side, part in parts.items()}
+                for side, models in parts.items():
+                    inputs[side] = stamp.digest(*(stamp.digest_file(model / "best.pt") for model in models))
                 yield Training(path, values, parts, train, dev, feats, int(seed), folder, inputs)
 
 
@@ -180,8 +181,8 @@ def learn(
     known = {e for d in training.train for e in head(d).emotions}
     labels = [e for e in datadir.EMOTIONS if e in known]
     labels += sorted(known - set(labels))
-    train_set = Dataset(training.train, sources, labels, settings.norm, settings.soft_labels)
-    dev_set = Dataset(training.dev, sources, labels, settings.norm)
+    train_set = Dataset(training.train, sources, labels, settings.norm, settings.soft_labels, settings.target)
+    dev_set = Dataset(training.dev, sources, labels, settings.norm, target=settings.target)
     if shared := set(train_set.utts) & set(dev_set.utts):
         raise DataError(
             [f"{training.dev[0]}: utterance {u!r} is in the training set too" for u in sorted(shared)]
@@ -222,24 +223,26 @@ def join(
     from fas.training.dataset import Dataset
 
     made = encoders(training.feats, training.dev)
-    described = {side: conf.load(folder / "conf.yaml") for side, folder in training.parts.items()}
-    for side, part in described.items():
+    folders = [folder for models in training.parts.values() for folder in models]
+    parts = [conf.load(folder / "conf.yaml") for folder in folders]
+    for folder, part in zip(folders, parts, strict=True):
         for kind in {stream["feats"].partition("/")[0] for stream in part["streams"].values()}:
             if made.get(kind) != part["encoders"].get(kind):
                 raise ConfError(
-                    f"{training.parts[side]}: was trained on other {kind} features than {training.feats.get(kind)}; "
+                    f"{folder}: was trained on other {kind} features than {training.feats.get(kind)}; "
                     "name the same encoder's conf"
                 )
-    labels = (training.parts["voice"] / "labels").read_text(encoding="utf-8").split()
+    labels = (folders[0] / "labels").read_text(encoding="utf-8").split()
     dev_set = Dataset(training.dev, sources, labels, settings.norm)
-    learnt_from = {Path(d) for part in described.values() for d in part["train_sets"] if Path(d).is_dir()}
+    learnt_from = {Path(d) for part in parts for d in part["train_sets"] if Path(d).is_dir()}
     if shared := set(dev_set.utts) & {u for d in learnt_from for u in datadir.read(d).wav}:
         raise DataError([f"{training.dev[0]}: a part was trained on utterance {min(shared)!r}; name another dev set"])
     if distributed.RANK == 0:
         begin(training.out)
     chosen = joined.train(settings, training.parts, dev_set, training.out) if distributed.RANK == 0 else {}
-    heads, parts = [head(d) for d in training.dev], described.values()
-    silent = [part["train_without_words"] for part in parts if part["train_without_words"] is not None]
+    heads = [head(d) for d in training.dev]
+    learnt = {tuple(part["train_sets"]): part for part in parts}.values()  # several parts may have the same speech
+    silent = [part["train_without_words"] for part in learnt if part["train_without_words"] is not None]
     return labels, {
         "encoders": made,
         "dims": {n: dev_set.dim(n) for n in settings.streams},
@@ -247,7 +250,7 @@ def join(
         "dev_sets": sorted({str(d) for d in training.dev}.union(*(part["dev_sets"] for part in parts))),
         "train_corpora": sorted({h.corpus for h in heads}.union(*(part["train_corpora"] for part in parts))),
         "train_languages": sorted(set().union(*(h.languages for h in heads), *(p["train_languages"] for p in parts))),
-        "train_utterances": sum(part["train_utterances"] for part in parts),
+        "train_utterances": sum(part["train_utterances"] for part in learnt),
         "train_without_words": sum(silent) if silent else None,
         "chosen": chosen,
         "data": stamp.digest(*(h.labels for h in heads), *(part["data"] for part in parts)),

@@ -16,12 +16,14 @@ from fas.data import tables
 from fas.data.datadir import DataDir
 from fas.errors import ConfError, DataError
 from fas.features import ark
+from fas.model import Fused
 from fas.scoring import stage as scoring
-from fas.training import checkpoint, confs, stage
-from fas.training.dataset import Dataset
+from fas.training import checkpoint, confs, logreg, stage
+from fas.training.dataset import Dataset, Source
 
 LABELS = ["angry", "happy", "sad"]
 VOICE = "streams: {acoustic: {feats: ssl}}\nfusion: statistics\nmembers: 2\nwidth: 8\nbatch: 8\nepochs: 3\nlr: 1.0e-2\n"
+YARDSTICK = "system: logreg\nstreams: {acoustic: {feats: ssl}}\n"
 WORDS = "streams: {semantic: {feats: text, patch: 1}}\nwidth: 16\nheads: 2\nbatch: 8\nepochs: 3\nlr: 1.0e-2\n"
 
 
@@ -59,8 +61,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         data.write(Path("data") / name)
         for part, speaker in (("train", "0"), ("dev", "1"), ("test", "2")):
             data.subset(lambda u, s=speaker, n=name: u.startswith(n + s)).write(Path("data") / name / part)
-    for name, text in (("voice", VOICE), ("words", WORDS), ("joined", yaml.safe_dump({"parts": parts()}))):
+    for name, text in (("voice", VOICE), ("yardstick", YARDSTICK), ("words", WORDS)):
         Path(f"{name}.yaml").write_text(text)
+    Path("joined.yaml").write_text(yaml.safe_dump({"parts": parts()}))
     train("voice", "spoken")
     train("words", "written")
     return tmp_path
@@ -68,6 +71,20 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def parts(**others: str) -> dict[str, str]:
     return {"voice": "exp/voice/seed{seed}", "words": "exp/words/seed{seed}"} | others
+
+
+def said_by(name: str, seed: int) -> tuple[Fused, Dataset]:
+    """What a trained head says of the test set."""
+    folder = Path(f"exp/{name}/seed{seed}")
+    settings, weights = confs.settings_of(conf.load(folder / "conf.yaml")), checkpoint.load(folder / "best.pt")
+    feats = {"ssl": Path("dump/ssl"), "text": Path("dump/text")}
+    data = Dataset([Path("data/spoken/test")], confs.sources(settings.streams, feats), LABELS)
+    if settings.system == "logreg":
+        return Fused(torch.from_numpy(logreg.posteriors(weights["state"], data)).log()), data
+    head = checkpoint.build_model(settings, weights["dims"], 3).eval()
+    head.load_state_dict(weights["state"])
+    batch = data.batch(np.arange(len(data)))
+    return head.judge(batch.patches, batch.lengths)[0], data
 
 
 def train(name: str, corpus: str, ssl: str = "dump/ssl") -> list[stage.Training]:
@@ -98,10 +115,46 @@ def test_both_keep_their_weights_and_are_joined_by_bayes(root: Path) -> None:
                 root / f"exp/{name}/seed{seed}/best.pt"))  # fmt: skip
             part = checkpoint.build_model(confs.settings_of(alone), other["dims"], 3).eval()
             part.load_state_dict(other["state"])
-            assert torch.allclose(part.fuse(batch.patches, batch.lengths), said.sides[side], atol=1e-5)
+            assert torch.allclose(part.fuse(batch.patches, batch.lengths).log_softmax(-1), said.sides[side], atol=1e-5)
         expected, conflict = head.fusion.join(*said.sides)
         assert torch.allclose(said.logits, expected) and torch.allclose(said.conflict, conflict)
         assert head.fusion.balance.abs().sum() > 0.1
+
+
+EXPERTS = ["exp/yardstick/seed1", "exp/voice/seed{seed}"]
+
+
+@pytest.mark.parametrize("words", [{"words": "exp/words/seed{seed}"}, {}])
+def test_several_voices_are_averaged_the_yardstick_among_them(root: Path, words: dict[str, str]) -> None:
+    """Their log posteriors; without words that is all."""
+    train("yardstick", "spoken")
+    Path("joined.yaml").write_text(yaml.safe_dump({"parts": {"voice": EXPERTS} | words}))
+    assert len(train("joined", "spoken")) == 2
+    yardstick, head = said_by("yardstick", 1)[0].logits, said_by("voice", 2)[0].logits.log_softmax(-1)
+    joined, _ = said_by("joined", 2)
+    assert (yardstick - head).abs().max() > 0.1  # or there would be nothing to average
+    voice = joined.sides[0] if words else joined.logits
+    assert torch.allclose(voice.double(), (yardstick + head.double()) / 2, atol=5e-3)  # frames' means in float16
+    described = conf.load(root / "exp/joined/seed2/conf.yaml")
+    assert described["streams"]["acoustic_pooled"] == {"feats": "ssl", "patch": "all"}
+    assert described["train_utterances"] == (20 + 15 if words else 20)  # both voices learnt from the same speech
+    export.export(root / "exp/joined/seed2", root / "out", {})
+    assert (root / "out/model.onnx").exists()  # compared with torch as it was written
+
+
+def test_words_are_taught_their_own_emotion(root: Path) -> None:
+    """target: words takes utt2sem, and leaves out the sets that have none."""
+    table = tables.read_table(Path("data/spoken/train/utt2sem"))
+    sources = {"semantic": Source(Path("dump/text"), patch=1)}
+    data = Dataset([Path("data/spoken/train"), Path("data/written/train")], sources, LABELS, target="words")
+    assert set(data.utts) == set(table)
+    assert [LABELS[i] for i in data.references] == [table[u] for u in data.utts]
+    Path("own.yaml").write_text(WORDS.replace("epochs: 3", "epochs: 30") + "fusion: statistics\ntarget: words\n")
+    train("own", "spoken")
+    described = conf.load(root / "exp/own/seed1/conf.yaml")
+    assert described["train_utterances"] == len(data) and described["chosen"]["dev_uar"] > 0.5
+    with pytest.raises(DataError, match="has no utt2sem and nothing of what the model can tell"):
+        Dataset([Path("data/written/train")], sources, LABELS, target="words")
 
 
 def test_what_it_learnt_from_is_what_its_parts_did(root: Path) -> None:
@@ -136,7 +189,7 @@ def test_it_is_exported_as_one_model(root: Path) -> None:
     [
         ({"parts": parts(words="exp/nobody")}, "exp/nobody holds no trained model; run stage 4"),
         ({"parts": parts(words="exp/voice/seed1")}, "have a stream 'acoustic' each"),
-        ({"parts": {"voice": "exp/voice/seed1"}}, "parts names two folders of models, voice and words"),
+        ({"parts": {"words": "exp/words/seed1"}}, "parts names folders of models, one or a list, for voice"),
         ({"parts": parts(), "epochs": 3}, "stands alone"),
     ],
 )
