@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # The paper's ablations and more, a table each: ./ablate.sh TABLE [options of ../../run.sh]
 #   heads     the mixture and what it is made of: a single member, its sides taught or not, its voice alone; a gate; FAS with members
-#   apart     a voice taught by case_mini and words by GoEmotions' comments (--corpora FOLDER, which holds goemotions/), joined
+#   voices    which voice to give the experts: leave-voices-out over the training and dev voices, five folds, no test voice
+#   experts   two voices and words, each trained alone, joined, against each single side
+#   apart     the same voices, taught by case_mini and words by GoEmotions' comments (--corpora FOLDER, which holds goemotions/), joined
 #   systems   every fusion, every stream alone, three streams, the yardstick (the paper's Table 4)
 #   budgets   tokens kept of each stream, k_aco by k_sem
 #   queries   the number of queries N_q
@@ -52,12 +54,28 @@ case $table in
     confs=("${systems[@]/#/conf/}")
     train "${confs[*]/%/.yaml}" ${options[@]+"${options[@]}"}
     ;;
+  voices)
+    mkdir -p "$out"
+    cut -d " " -f 1 data/case_mini/{train,dev}/spk2utt >"$out/speakers"
+    ../../utils/fold_data_dir.sh --speakers "$out/speakers" data/case_mini 5 data/case_mini/voices
+    folds=(--folds "1 2 3 4 5" --train-sets "case_mini/voices/fold{fold}/train")
+    folds+=(--dev-sets "case_mini/voices/fold{fold}/test" --test-sets "case_mini/voices/fold{fold}/test")
+    voices="conf/logreg.yaml conf/voice.yaml conf/voice_statistics.yaml"
+    train "$voices" --stop-stage 4 "${folds[@]}" ${options[@]+"${options[@]}"}
+    train "$voices conf/voices.yaml" --reference voices "${folds[@]}" ${options[@]+"${options[@]}"}
+    ;;
+  experts)
+    sides="conf/words.yaml conf/voice.yaml conf/logreg.yaml"
+    train "$sides conf/voice_statistics.yaml conf/words_own.yaml" --stop-stage 4 ${options[@]+"${options[@]}"}
+    train "$sides conf/two_voices.yaml conf/experts.yaml" --reference experts ${options[@]+"${options[@]}"}
+    ;;
   apart)
     "$FAS_PYTHON" ../../local/goemotions.py --most 2500 "$corpora" data
     ./run.sh --stage 3 --expdir "$out/comments" --fas-conf ../open/conf/words.yaml --reference words --sets goemotions \
       --train-sets goemotions/train --dev-sets goemotions/dev --test-sets goemotions/test ${options[@]+"${options[@]}"}
-    train conf/voice_statistics.yaml --stop-stage 4 ${options[@]+"${options[@]}"}
-    train "conf/words.yaml conf/voice_statistics.yaml conf/joined.yaml" --reference joined ${options[@]+"${options[@]}"}
+    sides="conf/words.yaml conf/voice.yaml conf/logreg.yaml"
+    train "$sides conf/voice_statistics.yaml" --stop-stage 4 ${options[@]+"${options[@]}"}
+    train "$sides conf/joined.yaml" --reference joined ${options[@]+"${options[@]}"}
     ;;
   budgets)
     train "$(grid ka:streams.acoustic.tokens=4,8,16,null ks:streams.semantic.tokens=4,8,16)" \
@@ -71,5 +89,5 @@ case $table in
     ;;
   encoders) across voice minilm ;;
   pairs) across fas minilm spm ;;
-  *) echo "$0: which table? systems, heads, apart, budgets, queries, swap, choice, encoders or pairs" >&2; exit 2 ;;
+  *) echo "$0: which table? systems, heads, voices, experts, apart, budgets, queries, swap, choice, encoders or pairs" >&2; exit 2 ;;
 esac
