@@ -1,12 +1,19 @@
-"""What the command lines share: paths with {fold} and {system}, and errors in one clear line with exit status 1."""
+"""What the command lines share: paths with {fold} and {system}, pages that are served, errors in one clear line."""
 
+import argparse
+import contextlib
 import errno
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fas.errors import ConfError, FASError
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 CURES = {
     errno.ENOSPC: "make room and run again: it goes on where it was",
@@ -37,6 +44,41 @@ def main(run: Callable[[], None]) -> None:
         sys.exit(f"error: {e.filename or 'writing'}: {e.strerror}; {CURES[e.errno]}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """--host and --port of a page."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=_port, default=8000, help="(%(default)s)")
+
+
+def _port(value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= 65535:
+        raise argparse.ArgumentTypeError(f"{value!r} is no port: give a number from 1 to 65535")
+    return int(value)
+
+
+def hosts(args: argparse.Namespace) -> list[str]:
+    """Names that a page answers to: this machine's own, or any where others may reach it."""
+    local = ["127.0.0.1", "localhost"]
+    return local if args.host in local else ["*"]
+
+
+def serve(app: "Starlette", args: argparse.Namespace, says: str = "") -> None:
+    """Serve a page until Ctrl-C. Raises ConfError where its port is taken."""
+    import uvicorn
+
+    from fas import stamp
+
+    shown = socket.gethostname() if args.host == "0.0.0.0" else args.host
+    with contextlib.closing(socket.socket()) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((args.host, args.port))
+        except OSError as e:
+            raise ConfError(f"{args.host}:{args.port}: {e.strerror}; name another --port, or --host") from None
+    stamp.log(f"{says}open http://{shown}:{args.port} in a browser; end with Ctrl-C")
+    uvicorn.run(app, host=args.host, port=args.port, log_level="warning")
 
 
 def parse_feats(values: list[str]) -> dict[str, Path]:

@@ -5,11 +5,13 @@ keep it in was named. What is longer than an utterance is answered with its time
 """
 
 import asyncio
+import contextlib
 import re
 import shutil
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -38,6 +40,13 @@ WHY = {
 }
 
 
+WATCH = 1.0  # seconds between looks whether the page that sent a sound is still there
+
+
+class Gone(Exception):
+    """Nobody waits for the answer any more."""
+
+
 class TooLarge(Exception):
     """A sound beyond the limits: what it has, and what is allowed."""
 
@@ -58,15 +67,17 @@ def app(model: FAS, hosts: list[str], megabytes: float, seconds: float, keep: Pa
         sound = request.query_params.get("id", "")
 
         def tell(done: float, of: float) -> None:
+            if gone.is_set():
+                raise Gone
             under_way[sound] = (done, of)
 
         with tempfile.TemporaryDirectory(prefix="fas-demo-") as folder:
             path = Path(folder) / f"sound{safe_suffix(name)}"
             try:
                 await receive(request, path, megabytes)
-                async with one_by_one:
+                async with listening(request) as gone, one_by_one:
                     html = await asyncio.to_thread(answer, model, path, name, seconds, tell)
-            except ClientDisconnect:
+            except (ClientDisconnect, Gone):
                 return Response(status_code=400)  # nobody is there to read it
             except TooLarge as e:
                 return PlainTextResponse(str(e), status_code=413)
@@ -84,6 +95,23 @@ def app(model: FAS, hosts: list[str], megabytes: float, seconds: float, keep: Pa
 
     routes = [Route("/", home), Route("/judge", judge, methods=["POST"]), Route("/progress", progress)]
     return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
+
+
+@contextlib.asynccontextmanager
+async def listening(request: Request) -> AsyncIterator[threading.Event]:
+    """An event that is set once the page that sent the request is closed."""
+    gone = threading.Event()
+
+    async def watch() -> None:
+        while not await request.is_disconnected():
+            await asyncio.sleep(WATCH)
+        gone.set()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield gone
+    finally:
+        watching.cancel()
 
 
 def safe_suffix(name: str) -> str:

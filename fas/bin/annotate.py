@@ -6,10 +6,9 @@ machine's name or address; whoever reaches it may answer under any name, so open
 """
 
 import argparse
-import socket
 from pathlib import Path
 
-from fas import cli, stamp
+from fas import cli
 from fas.data import datadir
 from fas.errors import ConfError
 
@@ -24,23 +23,16 @@ def run() -> None:
     parser.add_argument("--low-pass", type=float, default=0, metavar="HZ", help=says)
     says = "all that the page says, in another language: german, or a YAML like fas/listening/texts/english.yaml"
     parser.add_argument("--texts", default="english", metavar="FILE", help=says)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="(%(default)s)")
+    cli.add_address(parser)
     args = parser.parse_args()
     if args.low_pass and not 100 <= args.low_pass <= 7000:
         raise ConfError(f"--low-pass {args.low_pass:g}: take 100 to 7000 Hz")
-    import uvicorn
-
     from fas.listening import server
 
     known = server.TEXTS / f"{args.texts}.yaml"
     texts = known if known.exists() else Path(args.texts)
     task = server.open_task(datadir.read(args.data), args.out, list(dict.fromkeys(args.tasks)), args.low_pass, texts)
-    local = ["127.0.0.1", "localhost"]
-    hosts = local if args.host in local else ["*"]
-    shown = socket.gethostname() if args.host == "0.0.0.0" else args.host
-    stamp.log(f"{len(task.data)} utterances; open http://{shown}:{args.port} in a browser; end with Ctrl-C")
-    uvicorn.run(server.app(task, hosts), host=args.host, port=args.port, log_level="warning")
+    cli.serve(server.app(task, cli.hosts(args)), args, f"{len(task.data)} utterances; ")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import argparse
 import os
 from pathlib import Path
 
-from fas import cli, stamp
+from fas import cli
 
 
 def run() -> None:
@@ -17,20 +17,14 @@ def run() -> None:
     parser.add_argument("--conf", type=Path, required=True, help="as of local/conflict_set.py; --seed and --utts too")
     parser.add_argument("--seed", type=int, default=1, help="(%(default)s)")
     parser.add_argument("--utts", type=int, help="(all)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="(%(default)s)")
+    cli.add_address(parser)
     parser.add_argument("corpora", type=Path, metavar="CORPORA")
     args = parser.parse_args()
-    import uvicorn
-
     from fas.listening import record
     from fas.synthesis import make
 
     made = make.planned(args.conf, Path(os.path.abspath(args.corpora)), args.seed, args.utts)
-    local = ["127.0.0.1", "localhost"]
-    app = record.app(made, local if args.host in local else ["*"])
-    stamp.log(f"{len(made.utterances)} lines; open http://{args.host}:{args.port} in a browser; end with Ctrl-C")
-    uvicorn.run(app, host=args.host, port=args.port, log_level="warning")
+    cli.serve(record.app(made, cli.hosts(args)), args, f"{len(made.utterances)} lines; ")
 
 
 if __name__ == "__main__":
