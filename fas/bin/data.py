@@ -71,7 +71,11 @@ def run() -> None:
 def listed(data: DataDir, speakers: Path | None, utts: Path | None = None) -> DataDir:
     """The utterances, or those of the speakers, that a file lists. Raises DataError."""
     path = speakers or utts
-    names = {line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()}
+    try:
+        names = {line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()}
+    except (FileNotFoundError, UnicodeDecodeError) as e:
+        says = "no such file" if isinstance(e, FileNotFoundError) else "not UTF-8; convert the file with iconv"
+        raise DataError([f"{path}: {says}"]) from None
     known = set(data.utt2spk.values()) if speakers else set(data.wav)
     if unknown := sorted(names - known):
         raise DataError([f"{path}: {name!r} is not in {data.path}" for name in unknown])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fas import stamp
 from fas.data.corpora import CONF, Utterance
-from fas.data.datadir import DataDir
+from fas.data.datadir import DataDir, home
 from fas.errors import DataError
 
 PARTS = ("train", "dev", "test")
@@ -99,11 +99,17 @@ def write_folds(data: DataDir, utterances: list[Utterance], out: Path) -> None:
 def write_speaker_folds(data: DataDir, folds: int, out: Path) -> None:
     """out/foldF/{train,test}: test is every `folds`-th speaker in the order of their names, from the F-th on.
 
-    Raises DataError for fewer speakers than folds, and for a single fold.
+    Raises DataError for fewer speakers than folds, for a single fold, for folds of another making that are there, and
+    for an `out` that lies in no data directory or another one: a subset has the features of that which it lies in.
     """
     speakers = sorted(set(data.utt2spk.values()))
+    if home(out / "fold1").resolve() != (own := home(data.path).resolve()):
+        raise DataError([f"{out}: is not within {own}, whose features the folds are to have; name a folder there"])
     if not 2 <= folds <= len(speakers):
         raise DataError([f"{data.path}: {folds} folds of {len(speakers)} speakers; give 2 or more, not beyond these"])
+    made = {out / f"fold{fold}" / name for fold in range(1, folds + 1) for name in ("train", "test")}
+    if other := sorted({p.parent for p in out.glob("fold*/*/utt2emo")} - made):
+        raise DataError([f"{p}: is not of these {folds} folds; remove it, or name another folder" for p in other])
     for fold in range(1, folds + 1):
         held = set(speakers[fold - 1 :: folds])
         for name, test in (("train", False), ("test", True)):

@@ -123,6 +123,24 @@ def test_folds_share_no_speaker_and_hold_all(small: DataDir, tmp_path: Path, pyt
     assert done.returncode != 0 and "2 folds of 1 speakers" in done.stderr
 
 
+def test_what_can_t_be_folds_is_named(small: DataDir, tmp_path: Path, python_path: None) -> None:
+    """Folds without features, folds beside those of another number or with a dev set of others, lists that are none."""
+    command = [sys.executable, "-m", "fas.bin.data", "folds"]
+    (tmp_path / "latin").write_bytes(b"spk\xe9\n")
+    small.subset(lambda u: u.startswith("spk0")).write(tmp_path / "data/folds/fold3/test")
+    small.subset(lambda u: u.startswith("spk0")).write(tmp_path / "data/own/fold1/dev")
+    for args, says in (
+        ((tmp_path / "data", "2", tmp_path / "elsewhere"), "elsewhere: is not within"),
+        ((tmp_path / "data", "2", tmp_path / "data/folds"), "fold3/test: is not of these 2 folds; remove it"),
+        ((tmp_path / "data", "2", tmp_path / "data/own"), "fold1/dev: is not of these 2 folds"),
+        (("--speakers", tmp_path / "nothing", tmp_path / "data", "2", tmp_path / "data/f"), "nothing: no such file"),
+        (("--speakers", tmp_path / "latin", tmp_path / "data", "2", tmp_path / "data/f"), "latin: not UTF-8"),
+    ):
+        done = run(*command, *args)
+        assert done.returncode != 0 and says in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "elsewhere").exists() and not (tmp_path / "data/folds/fold1").exists()
+
+
 def test_write_leaves_the_old_whole_when_the_new_is_wrong(small: DataDir, tmp_path: Path) -> None:
     before = {p.name: p.read_bytes() for p in (tmp_path / "data").iterdir() if p.is_file()}
     bad = small.subset(lambda _: True)
