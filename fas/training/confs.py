@@ -91,13 +91,16 @@ def of(values: dict[str, Any], path: Path) -> TrainConf:
         stream = conf.build(StreamConf, values, f"{path}: stream {name}")
         if stream.patch == "all" and stream.cmn:
             raise ConfError(f"{path}: stream {name}: patch all keeps the utterance's mean, which cmn takes out")
+        if stream.cmn and made.system == "logreg":
+            raise ConfError(f"{path}: stream {name}: cmn is false for logreg, which knows the mean; take norm: speaker")
         if stream.patch == "all" and made.fusion == "queries" and made.system == "fas":
             others = ", ".join(f for f in FUSIONS if f != "queries")
             raise ConfError(f"{path}: stream {name}: patch all leaves no tokens to attend to: take fusion {others}")
     if made.soft_labels and made.system == "logreg":
         raise ConfError(f"{path}: soft_labels is false for logreg, which learns from one label an utterance")
-    if made.target == "words" and (made.soft_labels or made.fusion == "mixture"):
-        raise ConfError(f"{path}: target: words is not for soft_labels nor for the mixture, which learn the voice's")
+    if made.target == "words" and (made.soft_labels or made.stream_swap or made.fusion == "mixture"):
+        says = "is not for soft_labels, stream_swap nor the mixture, which learn the voice's"
+        raise ConfError(f"{path}: target: words {says}")
     if made.fusion in ("gated", "mixture") and len(made.streams) != 2 and not made.parts:
         raise ConfError(f"{path}: fusion {made.fusion} takes two streams, not {len(made.streams)}")
     if made.fusion == "mixture" and made.mixup:

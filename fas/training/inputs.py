@@ -108,6 +108,8 @@ def with_parts(values: dict[str, Any], path: Path, **names: str) -> tuple[dict[s
             part["streams"] = {f"{n}_pooled": {"feats": s["feats"], "patch": "all"} for n, s in part["streams"].items()}
         for stream in part["streams"]:
             if (other := owner.setdefault(stream, folder)) is not folder:
+                if other == folder:
+                    raise ConfError(f"{path}: parts: {folder} is there twice; name each once")
                 cure = "name one of them otherwise and train it again"
                 raise ConfError(f"{path}: parts: {other} and {folder}: have a stream {stream!r} each; {cure}")
         first = first or folder

@@ -57,6 +57,8 @@ def trainings(
         streams = said.get("streams")
         if "parts" not in said and (not isinstance(streams, dict) or any("feats" not in s for s in streams.values())):
             raise ConfError(f"{path}: streams must map names to entries with feats")
+        if "parts" in said and len(seeds) > 1 and "{seed}" not in str(said["parts"]):
+            stamp.log(f"{path}: warning: no part's folder has {{seed}}, so all seeds are one model, of deviation 0")
         for fold in folds:
             train, dev = ([fill(d, fold=fold) for d in dirs] for dirs in (train_sets, dev_sets))
             for seed in seeds[: 1 if said.get("system") == "logreg" else None]:
@@ -138,6 +140,8 @@ def tell(out: Path, train_set: "Dataset", silent: int | None) -> None:
     if absent := [e for e, n in counts.items() if not n]:
         says = "so that no answer will be; there are"
         stamp.log(f"{out}: warning: no training utterance is {', '.join(absent)}, {says} {', '.join(there)}")
+    if train_set.dropped:  # by target: words alone, for the labels are those of all training sets
+        stamp.log(f"{out}: {train_set.dropped} training utterances have no utt2sem and are left out")
     if silent:
         stamp.log(f"{out}: no words were heard in {silent} of {len(train_set)} training utterances")
 

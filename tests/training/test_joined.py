@@ -142,8 +142,8 @@ def test_several_voices_are_averaged_the_yardstick_among_them(root: Path, words:
     assert (root / "out/model.onnx").exists()  # compared with torch as it was written
 
 
-def test_words_are_taught_their_own_emotion(root: Path) -> None:
-    """target: words takes utt2sem, and leaves out the sets that have none."""
+def test_words_are_taught_their_own_emotion(root: Path, capsys: pytest.CaptureFixture) -> None:
+    """target: words takes utt2sem, and leaves out the sets that have none, which is told."""
     table = tables.read_table(Path("data/spoken/train/utt2sem"))
     sources = {"semantic": Source(Path("dump/text"), patch=1)}
     data = Dataset([Path("data/spoken/train"), Path("data/written/train")], sources, LABELS, target="words")
@@ -151,6 +151,8 @@ def test_words_are_taught_their_own_emotion(root: Path) -> None:
     assert [LABELS[i] for i in data.references] == [table[u] for u in data.utts]
     Path("own.yaml").write_text(WORDS.replace("epochs: 3", "epochs: 30") + "fusion: statistics\ntarget: words\n")
     train("own", "spoken")
+    stage.tell(Path("exp/own"), data, None)
+    assert "15 training utterances have no utt2sem and are left out" in capsys.readouterr().err
     described = conf.load(root / "exp/own/seed1/conf.yaml")
     assert described["train_utterances"] == len(data) and described["chosen"]["dev_uar"] > 0.5
     with pytest.raises(DataError, match="has no utt2sem and nothing of what the model can tell"):
@@ -188,7 +190,8 @@ def test_it_is_exported_as_one_model(root: Path) -> None:
     ("said", "says"),
     [
         ({"parts": parts(words="exp/nobody")}, "exp/nobody holds no trained model; run stage 4"),
-        ({"parts": parts(words="exp/voice/seed1")}, "have a stream 'acoustic' each"),
+        ({"parts": parts(words="exp/voice/seed1")}, "exp/voice/seed1 is there twice; name each once"),
+        ({"parts": parts(words="exp/voice/seed2")}, "have a stream 'acoustic' each"),
         ({"parts": {"words": "exp/words/seed1"}}, "parts names folders of models, one or a list, for voice"),
         ({"parts": parts(), "epochs": 3}, "stands alone"),
     ],
@@ -215,3 +218,31 @@ def test_other_labels_and_other_features_are_named(root: Path) -> None:
     Path("exp/words/seed1/labels").write_text("angry\nsad\nhappy\n")
     with pytest.raises(ConfError, match="have other labels each"):
         train("joined", "spoken")
+
+
+def test_parts_without_a_seed_are_told(root: Path, capsys: pytest.CaptureFixture) -> None:
+    Path("joined.yaml").write_text(yaml.safe_dump({"parts": {"voice": "exp/voice/seed1"}}))
+    train("joined", "spoken")
+    assert "no part's folder has {seed}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (WORDS + "target: words\nstream_swap: {semantic: 0.5}\n", "target: words is not for"),
+        (YARDSTICK.replace("ssl}", "ssl, cmn: true}"), "stream acoustic: cmn is false for logreg"),
+    ],
+)
+def test_what_would_be_learnt_wrong_is_named(text: str, says: str) -> None:
+    """Words of another utterance under this one's label; a mean that was not taken out."""
+    with pytest.raises(ConfError, match=says):
+        confs.of(yaml.safe_load(text), Path("x.yaml"))
+
+
+def test_it_is_joined_anew_when_the_second_of_a_list_was_trained_anew(root: Path) -> None:
+    train("yardstick", "spoken")
+    Path("joined.yaml").write_text(yaml.safe_dump({"parts": {"voice": EXPERTS}}))
+    assert len(train("joined", "spoken")) == 2
+    Path("voice.yaml").write_text(VOICE.replace("epochs: 3", "epochs: 2"))
+    assert len(train("voice", "spoken")) == 2
+    assert len(train("joined", "spoken")) == 2
