@@ -12,7 +12,7 @@
 #   encoders  the acoustic encoder: filter banks and each block of Whisper tiny.en, voice alone (chosen by the dev column)
 #   pairs     FAS with each of these acoustic encoders and with MiniLM or SentencePiece vectors of the words
 # Stages 0 to 3 come from ./run.sh. Results: exp/TABLE/RESULTS.md. --seeds, --nj and so on as there; it goes on where it was
-# stopped.
+# stopped. The confs of voices, experts and apart name folders: their seeds begin with 1, and encoders and --expdir stay.
 set -euo pipefail
 table=${1:-}
 if [[ $# -gt 0 ]]; then shift; fi
