@@ -151,12 +151,16 @@ def read_tables(root: Path, name: str, homes: set[str]) -> dict[str, str]:
 
 
 def dev_figures(model: str, system: str, folds: list[str], seeds: list[int]) -> dict[str, float] | None:
-    """Mean and deviation over seeds of the dev UAR (mean over folds) of the chosen epochs; None for outside systems."""
+    """Mean and deviation over seeds of the dev UAR (mean over folds) of the chosen epochs.
+
+    None for outside systems, and for those of target: words, whose dev figures are of another emotion than the tables.
+    """
     by_seed = []
     for seed in seeds:
         paths = [fill(model, system=system, fold=f) / f"seed{seed}" / "conf.yaml" for f in folds]
-        if all(p.exists() for p in paths):
-            by_seed.append(float(np.mean([conf.load(p)["chosen"]["dev_uar"] for p in paths])))
+        said = [conf.load(p) for p in paths if p.exists()]
+        if len(said) == len(paths) and all(d.get("target") != "words" for d in said):
+            by_seed.append(float(np.mean([d["chosen"]["dev_uar"] for d in said])))
     return analysis.mean_std(by_seed) if by_seed else None
 
 

@@ -30,6 +30,15 @@ def test_a_logistic_regression_has_one_seed(scored: Path) -> None:
     assert report(scored).returncode == 0
 
 
+def test_dev_figures_of_the_words_emotion_stand_in_no_column_of_the_voice(scored: Path) -> None:
+    for path in (scored / "exp").glob("words/fold*/seed*/conf.yaml"):
+        path.write_text(path.read_text() + "target: words\n")
+    assert report(scored).returncode == 0
+    rows = [line for line in (scored / "exp/RESULTS.md").read_text().splitlines() if line.startswith("| words |")]
+    assert rows and "50.00 ± 0.00" not in rows[0]
+    assert "| 50.00 ± 0.00 |" in (scored / "exp/RESULTS.md").read_text()  # the others'
+
+
 def test_utterances_that_no_label_is_known_for_are_counted(scored: Path) -> None:
     """Three in fold 1 and two in fold 2, the same ones for every seed; those of a zero-shot set in each fold again."""
     for path in (scored / "exp").glob("*/fold*/seed*/score/*/result.json"):
