@@ -179,8 +179,8 @@ class Dataset:
         self.dropped = len(data) - len(self.utts)
         if not self.utts:
             has, named = " ".join(sorted(set(emotion.values()))) or "no utt2sem", " ".join(map(str, dirs))
-            can = f"what the model can tell, {' '.join(labels)}; prepare all sets with the same --labels"
-            raise DataError([f"{named}: has {has} and nothing of {can}"])
+            cure = "target: words needs it" if target == "words" else "prepare all sets with the same --labels"
+            raise DataError([f"{named}: has {has} and nothing of what the model can tell, {' '.join(labels)}; {cure}"])
         self.references = np.array([given[emotion[u]] for u in self.utts])
         self.words = np.array([given.get(data.utt2sem.get(u, ""), -1) for u in self.utts])
         self.store = np.array([next(i for i, s in enumerate(sets) if u in s.wav) for u in self.utts])
