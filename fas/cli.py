@@ -1,7 +1,6 @@
 """What the command lines share: paths with {fold} and {system}, pages that are served, errors in one clear line."""
 
 import argparse
-import contextlib
 import errno
 import os
 import socket
@@ -71,12 +70,11 @@ def serve(app: "Starlette", args: argparse.Namespace, says: str = "") -> None:
     from fas import stamp
 
     shown = socket.gethostname() if args.host == "0.0.0.0" else args.host
-    with contextlib.closing(socket.socket()) as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind((args.host, args.port))
-        except OSError as e:
-            raise ConfError(f"{args.host}:{args.port}: {e.strerror}; name another --port, or --host") from None
+    family = socket.AF_INET6 if ":" in args.host else socket.AF_INET  # as uvicorn takes it
+    try:
+        socket.create_server((args.host, args.port), family=family).close()
+    except OSError as e:
+        raise ConfError(f"--host {args.host} --port {args.port}: {e.strerror}; name another of them") from None
     stamp.log(f"{says}open http://{shown}:{args.port} in a browser; end with Ctrl-C")
     uvicorn.run(app, host=args.host, port=args.port, log_level="warning")
 

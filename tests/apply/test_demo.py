@@ -1,17 +1,23 @@
 """The demo's server: what a closed page leaves, and addresses that can't be had."""
 
+import argparse
+import contextlib
 import http.client
 import json
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from starlette.applications import Starlette
 
+from fas import cli
 from fas.data import espeak
+from fas.errors import ConfError
 from tests.conftest import free_port, run
 from tests.listening.pages import ask, served
 
@@ -52,11 +58,20 @@ def test_a_port_that_is_none_is_named(port: str, python_path: None) -> None:
     assert done.returncode == 2 and "is no port: give a number from 1 to 65535" in done.stderr
 
 
-def test_a_port_that_is_taken_is_named(exported: tuple[Path, Path], python_path: None) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        done = fas("demo", "--model", exported[1], "--port", port)
-    assert done.returncode == 1
-    assert f"error: 127.0.0.1:{port}: Address already in use; name another --port, or --host" in done.stderr
+@pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])
+def test_an_address_is_served_or_its_port_is_named(host: str, family: socket.AddressFamily) -> None:
+    try:
+        port = socket.create_server((host, 0), family=family).getsockname()[1]
+    except OSError:
+        pytest.skip(f"this machine has no {host}")
+    asked = argparse.Namespace(host=host, port=port)
+    says = f"--port {port}: Address already in use .*; name another of them"
+    with socket.create_server((host, port), family=family), pytest.raises(ConfError, match=says):
+        cli.serve(None, asked)
+    server = threading.Thread(target=cli.serve, args=(Starlette(), asked), daemon=True)
+    server.start()
+    for _ in range(300):
+        with contextlib.suppress(OSError), socket.create_connection((host, port)):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"nothing listens on {host}:{port}")
